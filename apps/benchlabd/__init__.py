@@ -1,0 +1,1 @@
+"""BENCHLAB power and thermal readings over USB serial, into raw/benchlab.jsonl."""

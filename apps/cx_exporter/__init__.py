@@ -1,0 +1,1 @@
+"""Aligned latency to CapFrameX CSV and JSON."""

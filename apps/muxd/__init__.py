@@ -1,0 +1,1 @@
+"""Raw streams to one timeline: merge, pair, annotate, write, and serve /metrics."""

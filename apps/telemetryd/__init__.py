@@ -1,0 +1,1 @@
+"""Host and GPU telemetry, into raw/telemetry.jsonl."""

@@ -1,0 +1,1 @@
+"""The session's log: appending lines to a stream and following one."""
