@@ -1,0 +1,62 @@
+"""What every room's tests share: where the repository is and how to start a program of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def program_env(**extra: str) -> dict[str, str]:
+    """Return an environment in which the programs import from this tree and see no host configuration."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BENCHLAB_", "CX_"))}
+    return {**kept, "PYTHONPATH": f"{REPOSITORY / 'apps'}:{REPOSITORY / 'libs'}", **extra}
+
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a program as ``start("muxd", "--session", "s")``; what still runs at the end is killed."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def _start(module: str, *args: str, **env: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *args],
+            env=program_env(**env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        running.append(process)
+        return process
+
+    yield _start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def run() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a program to its end and return its exit code, stdout and stderr as text."""
+
+    def _run(module: str, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", module, *args],
+            env=program_env(**env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return _run
