@@ -71,9 +71,9 @@ class LogNormal:
 class LoadModel:
     """The simulated computer's load: a step every ``step_s`` seconds, and power that follows it a lag behind.
 
-    Eight steps make a block, in which each of eight even levels from 0 to 1 comes once, low and high by turns:
-    every step is visible, every block covers the whole range, and because all blocks weigh the same, energy over
-    any span is exact at no cost. Times are nanoseconds of the timeline.
+    Eight steps make a block, in which each of eight even levels from 0 to 1 comes once, low and high by
+    turns: every step is visible, every block covers the whole range, and because all blocks weigh the same,
+    energy over any span is exact at no cost. Times are nanoseconds of the timeline.
     Raises ValueError for a step under 1 ms or a negative lag.
     """
 
