@@ -1,0 +1,59 @@
+"""The one list of signals: what each (source, key) means, in which unit, and how it is called elsewhere.
+
+Prometheus HELP and TYPE, docs/METRICS.md, column types and Influx field types are all read from here. A key
+that a source emits and that is not listed here is a defect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+from benchlab.catalog import board, events, gpu, host
+from benchlab.catalog.board import RAIL_SUMS, RAILS
+from benchlab.catalog.signal import InfluxType, Kind, Labels, Signal
+
+__all__ = [
+    "RAILS",
+    "RAIL_SUMS",
+    "SIGNALS",
+    "InfluxType",
+    "Kind",
+    "Labels",
+    "Signal",
+    "energy_key",
+    "lookup",
+    "unknown_keys",
+]
+
+SIGNALS: tuple[Signal, ...] = (*gpu.signals(), *host.signals(), *board.signals(), *events.signals())
+"""Every signal, in the order of the documentation."""
+
+_EXACT = {(signal.source, signal.key): signal for signal in SIGNALS if "*" not in signal.source}
+_PATTERNS = tuple(signal for signal in SIGNALS if "*" in signal.source)
+
+
+@lru_cache(maxsize=4096)
+def lookup(source: str, key: str) -> Signal | None:
+    """Return the signal of ``key`` as ``source`` emits it, or ``None`` if nobody ever described it."""
+    found = _EXACT.get((source, key))
+    if found is not None:
+        return found
+    return next((s for s in _PATTERNS if s.key == key and fnmatchcase(source, s.source)), None)
+
+
+def energy_key(source: str, key: str) -> str | None:
+    """Return the key of the same source that counts the joules of the power ``key``, if it has one."""
+    signal = lookup(source, key)
+    return signal.energy_key if signal else None
+
+
+def unknown_keys(source: str, kv: Iterable[tuple[str, object]]) -> list[str]:
+    """Return the keys of a reading, columns of its tables included, that the catalog does not describe."""
+    keys: list[str] = []
+    for key, value in kv:
+        keys.append(key)
+        if isinstance(value, list):
+            keys += sorted({f"{key}.{column}" for row in value for column in row})
+    return [key for key in keys if lookup(source, key) is None]

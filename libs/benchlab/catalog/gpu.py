@@ -1,0 +1,48 @@
+"""Signals of a GPU, as NVML names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchlab.catalog.signal import Signal, numbers
+
+SOURCE = "gpu.nvml"
+PREFIX = "benchlab_gpu_"
+
+_GAUGES = (
+    ("gpu_util", "%", "utilization_ratio", "Share of time in which a kernel ran on the GPU"),
+    ("mem_util", "%", "memory_utilization_ratio", "Share of time in which GPU memory was read or written"),
+    ("temp_c", "°C", "temperature_celsius", "Temperature of the GPU core"),
+    ("sm_clock_mhz", "MHz", "sm_clock_hertz", "Clock of the streaming multiprocessors"),
+    ("mem_clock_mhz", "MHz", "memory_clock_hertz", "Clock of the GPU's memory"),
+    ("fan_pct", "%", "fan_duty_ratio", "Duty of the GPU's fan"),
+    ("enc_util", "%", "encoder_utilization_ratio", "Use of the video encoder"),
+    ("dec_util", "%", "decoder_utilization_ratio", "Use of the video decoder"),
+    ("pcie_rx_kib_s", "KiB/s", "pcie_receive_bytes_per_second", "PCIe traffic into the GPU"),
+    ("pcie_tx_kib_s", "KiB/s", "pcie_transmit_bytes_per_second", "PCIe traffic out of the GPU"),
+)
+_SIZES = (
+    ("gpu_mem_used", "B", "memory_used_bytes", "GPU memory in use"),
+    ("gpu_mem_total", "B", "memory_installed_bytes", "GPU memory installed"),
+)
+_STATES = (
+    ("throttle_reasons", "", "throttle_reasons", "Bit mask: why the clocks are held down, by NVML's bits"),
+    ("pstate", "", "performance_state", "Performance state; 0 is the fastest"),
+    ("xid", "", "last_xid", "Code of the last error the driver reported (XID)"),
+)
+
+
+def signals() -> Iterator[Signal]:
+    """Yield every signal of a GPU."""
+    yield Signal(
+        SOURCE, "power_w", "W", "gauge", "Power of the GPU", PREFIX + "power_watts", energy_key="energy_j"
+    )
+    yield from numbers(
+        SOURCE,
+        "counter",
+        PREFIX,
+        [("energy_j", "J", "energy_joules_total", "Energy of the GPU since its counter began")],
+    )
+    yield from numbers(SOURCE, "gauge", PREFIX, _GAUGES)
+    yield from numbers(SOURCE, "gauge", PREFIX, _SIZES, "integer")
+    yield from numbers(SOURCE, "state", PREFIX, _STATES, "integer")

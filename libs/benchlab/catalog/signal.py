@@ -1,0 +1,63 @@
+"""What the catalog says about one signal, and the shorthand its tables are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["gauge", "counter", "state", "info", "table"]
+InfluxType = Literal["float", "integer", "boolean", "string"]
+Labels = tuple[tuple[str, str], ...]
+
+TO_BASE_UNIT = {"%": 0.01, "MHz": 1e6, "KiB/s": 1024.0, "ms": 1e-3, "ns": 1e-9}
+"""Factor from a recorded unit to the base unit that Prometheus wants; units not named are base units."""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One key of one source.
+
+    ``unit`` is that of the recorded value. ``prometheus`` is the metric family in base units, ``None`` where
+    the value is no time series; its samples are the recorded value times ``scale``, with ``labels`` beside those
+    that identify the source. ``energy_key`` names the key of the same source that counts the joules of this
+    power. A column of a table has the key ``table.column``; the table's ``info`` columns identify its rows.
+    """
+
+    source: str
+    key: str
+    unit: str
+    kind: Kind
+    help: str
+    prometheus: str | None = None
+    influx: InfluxType = "float"
+    labels: Labels = ()
+    energy_key: str | None = None
+    family_help: str | None = None
+
+    @property
+    def scale(self) -> float:
+        """Factor from the recorded value to the sample of its Prometheus family."""
+        return TO_BASE_UNIT.get(self.unit, 1.0)
+
+    @property
+    def prometheus_type(self) -> Literal["gauge", "counter"]:
+        """TYPE of its Prometheus family."""
+        return "counter" if self.kind == "counter" else "gauge"
+
+    @property
+    def prometheus_help(self) -> str:
+        """HELP of its Prometheus family, which several signals may share."""
+        return self.family_help or self.help
+
+
+Row = tuple[str, str, str, str]
+"""Key, unit, Prometheus name after the prefix, help."""
+
+
+def numbers(
+    source: str, kind: Kind, prefix: str, rows: Iterable[Row], influx: InfluxType = "float"
+) -> Iterator[Signal]:
+    """Yield one signal per row, all of one kind and type."""
+    for key, unit, name, text in rows:
+        yield Signal(source, key, unit, kind, text, prefix + name, influx)
