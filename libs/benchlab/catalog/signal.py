@@ -19,7 +19,7 @@ class Signal:
     """One key of one source.
 
     ``unit`` is that of the recorded value. ``prometheus`` is the metric family in base units, ``None`` where
-    the value is no time series; its samples are the recorded value times ``scale``, with ``labels`` beside those
+    the value is no time series; samples are the recorded value times ``scale``, with ``labels`` beside those
     that identify the source. ``energy_key`` names the key of the same source that counts the joules of this
     power. A column of a table has the key ``table.column``; the table's ``info`` columns identify its rows.
     """
