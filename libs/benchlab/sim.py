@@ -86,7 +86,7 @@ class LoadModel:
         self._step_ns = round(step_s * NS)
         self.lag_ns = round(lag_ms * 1e6)
         self._block: tuple[int, tuple[int, ...]] = (-1, ())
-        self._heat: tuple[int, float, float] = (-1, 0.0, 0.0)
+        self._heats: dict[float, tuple[int, float]] = {}
 
     def load(self, ts_ns: int) -> float:
         """Return the load at a time, from 0 (idle) to 1 (full)."""
@@ -106,10 +106,11 @@ class LoadModel:
     def heat(self, ts_ns: int, tau_s: float) -> float:
         """Return the load, 0 to 1, as a thermal mass with this time constant (> 0 s) shows it."""
         step, into_ns = divmod(ts_ns - self.lag_ns, self._step_ns)
-        if self._heat[:2] != (step, tau_s):
-            self._heat = (step, tau_s, self._heat_before(step, tau_s))
+        known = self._heats.get(tau_s)
+        if known is None or known[0] != step:
+            known = self._heats[tau_s] = (step, self._heat_before(step, tau_s))
         level = self._level(step) / _TOP
-        return level + (self._heat[2] - level) * math.exp(-into_ns / (tau_s * NS))
+        return level + (known[1] - level) * math.exp(-into_ns / (tau_s * NS))
 
     def _heat_before(self, step: int, tau_s: float) -> float:
         """Return the heat at the start of a step; older steps than the memory count as half load."""
