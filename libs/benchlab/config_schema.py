@@ -1,0 +1,131 @@
+"""The sections and keys of config.toml with their types, bounds and defaults.
+
+Every key is described, for people, in configs/config.toml. Lengths of time carry their unit in the name.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Stage = Annotated[str, Meta(min_length=1, max_length=128)]
+Pair = Annotated[list[Stage], Meta(min_length=2, max_length=2)]
+PowerKey = Annotated[str, Meta(pattern=r"^[^:\s]+:[^:\s]+$", description="SOURCE:KEY")]
+Bind = Annotated[str, Meta(pattern=r"^\S+:[0-9]{1,5}$", description="HOST:PORT")]
+
+
+def _default_power_sources() -> list[list[PowerKey]]:
+    return [
+        ["benchlab.usb:p_sys"],
+        ["edge.*:power_total_watts"],
+        ["gpu.nvml:power_w", "cpu.rapl:package_w"],
+        ["gpu.nvml:power_w"],
+    ]
+
+
+class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A table of config.toml."""
+
+
+class General(Section, frozen=True):
+    """``[general]``: what every program uses. ``data_root`` None stands for the rule of the documentation."""
+
+    data_root: Annotated[str, Meta(min_length=1)] | None = None
+    sample_hz: Annotated[float, Meta(gt=0, le=1000)] = 10.0
+    node_name: Annotated[str, Meta(min_length=1, max_length=253)] = msgspec.field(
+        default_factory=lambda: os.uname().nodename or "localhost"
+    )
+    session_rotate: Literal["never", "daily"] = "never"
+    fsync_s: Annotated[float, Meta(ge=0, le=3600)] = 1.0
+
+
+class Gpu(Section, frozen=True):
+    """``[gpu]``: which graphics processor is sampled."""
+
+    provider: Literal["nvml"] = "nvml"
+    device_index: Annotated[int, Meta(ge=0, le=255)] = 0
+
+
+class Cpu(Section, frozen=True):
+    """``[cpu]``: what is read of the processor besides its load."""
+
+    enable_rapl: bool = True
+
+
+class BenchLab(Section, frozen=True):
+    """``[benchlab]``: the BENCHLAB power meter on USB."""
+
+    device: Annotated[str, Meta(min_length=1)] = "/dev/ttyACM0"
+    baud: Annotated[int, Meta(ge=50, le=4_000_000)] = 115_200
+    calibration_interval_sec: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
+
+
+class Pipeline(Section, frozen=True):
+    """``[pipeline]``: the stages whose distance is the latency; ``pairs`` adds more of them."""
+
+    stage_a: Stage = "ingress"
+    stage_b: Stage = "encoded"
+    pairs: list[Pair] = []
+
+
+class CxExport(Section, frozen=True):
+    """``[cx_export]``: files for CapFrameX."""
+
+    enabled: bool = True
+    watch_dir: Annotated[str, Meta(min_length=1)] = "/mnt/cx-import"
+    application_name: Annotated[str, Meta(min_length=1)] = "Vantage:Pipeline"
+
+
+class Prometheus(Section, frozen=True):
+    """``[prometheus]``: where muxd serves /metrics."""
+
+    bind: Bind = "0.0.0.0:9109"
+
+
+class Retention(Section, frozen=True):
+    """``[retention]``: how many days a session, and its raw part, are kept."""
+
+    days: Annotated[int, Meta(ge=1, le=36_500)] = 90
+    raw_keep_days: Annotated[int, Meta(ge=0, le=36_500)] = 7
+
+
+class Mux(Section, frozen=True):
+    """``[mux]``: how events become latency with power and energy."""
+
+    window_s: Annotated[float, Meta(gt=0, le=3600)] = 2.0
+    lateness_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 2500
+    max_gap_ms: Annotated[int, Meta(gt=0, le=3_600_000)] = 2500
+    signals_hz: Annotated[float, Meta(gt=0, le=1000)] = 1.0
+    power_sources: list[list[PowerKey]] = msgspec.field(default_factory=_default_power_sources)
+
+
+class Config(Section, frozen=True):
+    """The whole configuration."""
+
+    general: General = msgspec.field(default_factory=General)
+    gpu: Gpu = msgspec.field(default_factory=Gpu)
+    cpu: Cpu = msgspec.field(default_factory=Cpu)
+    benchlab: BenchLab = msgspec.field(default_factory=BenchLab)
+    pipeline: Pipeline = msgspec.field(default_factory=Pipeline)
+    cx_export: CxExport = msgspec.field(default_factory=CxExport)
+    prometheus: Prometheus = msgspec.field(default_factory=Prometheus)
+    retention: Retention = msgspec.field(default_factory=Retention)
+    mux: Mux = msgspec.field(default_factory=Mux)
+
+
+OWN_VARIABLES = {
+    "BENCHLAB_DATA_ROOT": "general.data_root",
+    "BENCHLAB_SAMPLE_HZ": "general.sample_hz",
+    "BENCHLAB_DEVICE": "benchlab.device",
+    "BENCHLAB_BAUD": "benchlab.baud",
+    "BENCHLAB_PROM": "prometheus.bind",
+    "BENCHLAB_RETENTION_DAYS": "retention.days",
+    "BENCHLAB_RAW_KEEP_DAYS": "retention.raw_keep_days",
+    "CX_STAGE_A": "pipeline.stage_a",
+    "CX_STAGE_B": "pipeline.stage_b",
+    "CX_APP": "cx_export.application_name",
+}
+"""Variables with a name of their own, beside ``BENCHLAB_<SECTION>_<KEY>``, which wins where both are set."""
