@@ -23,9 +23,9 @@ def pace(
     """Write each event at its own time, never before it, until ``wait`` returns true.
 
     ``wait`` sleeps up to that many seconds and returns true when the loop is to end. What falls due within
-    2 ms is written together. ``tick`` is called about every 0.25 s. After a stall of more than 1 s (a suspended
-    machine) what was missed is not made up: ``stalled`` is told how many ns late the loop was, and the events
-    start anew.
+    2 ms is written together. ``tick`` is called about every 0.25 s. After a stall of more than 1 s (the
+    machine slept) what was missed is not made up: ``stalled`` is told how many ns late the loop was, and the
+    events start anew.
     """
     events = events_since(now_ns())
     event = next(events)
