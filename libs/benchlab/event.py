@@ -6,7 +6,7 @@ Format version 1, described in docs/FORMAT.md. Times are integer nanoseconds of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Union
+from typing import Annotated, Any, Union
 
 import msgspec
 
@@ -19,6 +19,7 @@ BOOKMARK = "bookmark"
 Scalar = Union[int, float, bool, str]
 Table = list[dict[str, Scalar]]
 Value = Union[Scalar, Table]
+Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Event(msgspec.Struct, omit_defaults=True):
@@ -28,7 +29,7 @@ class Event(msgspec.Struct, omit_defaults=True):
     Readers accept lines that have only ``ts_ns``, ``source`` and ``kv``, and ignore fields they do not know.
     """
 
-    ts_ns: int
+    ts_ns: Nanoseconds
     source: str
     kv: dict[str, Any]
     seq: int | None = None
@@ -44,7 +45,7 @@ class Aligned(msgspec.Struct, omit_defaults=True):
     ``source`` is ``metric.latency``, ``metric.dropped``, ``metric.late``, or for a signal its own source.
     """
 
-    ts_aligned_ns: int
+    ts_aligned_ns: Nanoseconds
     source: str
     kv: dict[str, Any]
     dev: str | None = None
