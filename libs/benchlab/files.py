@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import grp
 import json
@@ -103,6 +104,19 @@ def _group_id() -> int | None:
         return None
 
 
+def storage_fault(error: OSError, folder: Path) -> Fault:
+    """Return the one line about a folder that could not be written."""
+    reasons = {
+        errno.EROFS: "is read-only: make it writable",
+        errno.EACCES: f"may not be written by user {os.geteuid()}: change its owner or group",
+        errno.EPERM: f"may not be written by user {os.geteuid()}: change its owner or group",
+        errno.ENOSPC: "is on a full disk: free some space",
+        errno.EDQUOT: "is over its disk quota: free some space",
+    }
+    what = reasons.get(error.errno or 0, f"cannot be used ({error.strerror}: {error.filename})")
+    return Fault(f"{folder} {what}, or choose another place with --data-root DIR", Exit.IO)
+
+
 class FileLock:
     """An exclusive lock on a file that says who holds it: ``{"pid":123,"what":"muxd"}``.
 
@@ -123,7 +137,7 @@ class FileLock:
         try:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         except OSError as error:
-            raise Fault(f"cannot open the lock {self.path}: {error.strerror}") from error
+            raise storage_fault(error, self.path.parent) from error
         if not _flock_within(fd, wait_s):
             os.close(fd)
             raise Fault(f"{self.path} is held by {_describe(self.path)}: stop it first", Exit.IO)
