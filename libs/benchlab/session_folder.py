@@ -79,7 +79,7 @@ class Session:
         self.is_bare = bare
         self.problem = problem
         self._root = root
-        self._seen = self._signature()
+        self._seen: tuple[int, int, int] | None = None
 
     @property
     def raw(self) -> Path:
@@ -130,8 +130,9 @@ class Session:
                 "--session NAME, or start one with benchctl session new",
                 Exit.IO,
             )
-        if self._needs_anchor():
-            self._anchor_anew()
+        here = boot_id_or_none(self._root)
+        if self.info.anchor_ns is None or is_other_boot(self.info, here):
+            self._change(lambda info: _anchored(info, here, self.raw))
         return SessionClock(self.info.anchor_ns or 0)
 
     def reload(self) -> None:
@@ -199,26 +200,15 @@ class Session:
             write_info(self.dir, self.info)
             self._seen = self._signature()
 
-    def _needs_anchor(self) -> bool:
-        here = boot_id_or_none(self._root)
-        return self.info.anchor_ns is None or is_other_boot(self.info, here)
 
-    def _anchor_anew(self) -> None:
-        here = boot_id_or_none(self._root)
-
-        def change(info: SessionInfo) -> SessionInfo:
-            if info.anchor_ns is not None and not is_other_boot(info, here):
-                return info  # another process was faster
-            boottime = boottime_ns()
-            earliest = max(last_event_ns(self.raw), info.starts_ns or 0) + _AFTER_LAST_NS
-            anchor = max(measured_anchor_ns(), earliest - boottime)
-            past = (
-                [Anchor(info.boot_id, info.anchor_ns, boottime + anchor)]
-                if info.anchor_ns is not None
-                else []
-            )
-            return msgspec.structs.replace(
-                info, boot_id=here, anchor_ns=anchor, anchors=[*info.anchors, *past]
-            )
-
-        self._change(change)
+def _anchored(info: SessionInfo, here: str | None, raw: Path) -> SessionInfo:
+    """Return the description with an anchor for the boot ``here``, the earlier one kept."""
+    if info.anchor_ns is not None and not is_other_boot(info, here):
+        return info  # another process was faster
+    boottime = boottime_ns()
+    earliest_ns = max(last_event_ns(raw), info.starts_ns or 0) + _AFTER_LAST_NS
+    anchor_ns = max(measured_anchor_ns(), earliest_ns - boottime)
+    anchors = list(info.anchors)
+    if info.anchor_ns is not None:
+        anchors.append(Anchor(info.boot_id, info.anchor_ns, boottime + anchor_ns))
+    return msgspec.structs.replace(info, boot_id=here, anchor_ns=anchor_ns, anchors=anchors)
