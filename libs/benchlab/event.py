@@ -62,6 +62,6 @@ def encode_lines(rows: Iterable[object]) -> bytes:
     return _encoder.encode_lines(rows)
 
 
-def meta(ts_ns: int, event: str, fields: Mapping[str, Value] | None = None) -> Event:
+def meta(ts_ns: int, event: str, fields: Mapping[str, Value | None] | None = None) -> Event:
     """Return a line in which a stream tells its own story (``start``, ``alive``, ``gap``, ...)."""
     return Event(ts_ns=ts_ns, source=META, kv={"event": event, **(fields or {})})

@@ -109,7 +109,7 @@ def _is_line_each(data: bytes, count: int) -> bool:
     """Whether ``count`` objects, decoded as one stream of values, are one to a line.
 
     The decoder also takes two objects on a line, or one spread over lines. No JSON value contains ``}\\n{``,
-    so as many of these as there are borders between objects, and no other newline, leave only the proper form.
+    so as many of these as there are borders between objects, and no other newline, leave the proper form.
     """
     joined = data.replace(b"}\n{", b"}{")
     return len(data) - len(joined) == count - 1 and joined.find(b"\n") == len(joined) - 1
