@@ -200,9 +200,9 @@ class LogWriter:
 
     def _tell_loss(self, loss: Loss) -> None:
         """Write a ``gap``; it never waits in the ring itself, where it could be given up with its count."""
-        fields = {"n": loss.lines, "why": "write_failed", "error": self._failure}
-        span = {"from_ns": loss.from_ns, "to_ns": loss.to_ns}
-        data = self._encode([meta(self._clock(), "gap", {**fields, **span})])
+        fields: dict[str, Value | None] = {"n": loss.lines, "why": "write_failed", "error": self._failure}
+        fields.update(from_ns=loss.from_ns, to_ns=loss.to_ns)
+        data = self._encode([meta(self._clock(), "gap", fields)])
         written = self._try_write(data)
         if written:
             self._next_seq += 1
