@@ -1,0 +1,5 @@
+"""``python -m benchlabd``."""
+
+from benchlabd.main import main
+
+raise SystemExit(main())

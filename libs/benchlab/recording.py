@@ -1,0 +1,85 @@
+"""What every collector does once it knows its sources: show one sample of each, or record until stopped."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchlab import __version__, clock
+from benchlab.cli import Context
+from benchlab.clock import SessionClock
+from benchlab.daemon import Daemon, Source, once
+from benchlab.errors import Exit, Fault
+from benchlab.event import Value
+from benchlab.log.writer import LogWriter
+from benchlab.session import NAME, open_session
+
+MakeSources = Callable[[SessionClock, int], Sequence[Source]]
+"""Builds the sources from the timeline and the time in ns at which the session starts on it."""
+
+
+@dataclass(frozen=True)
+class Collector:
+    """What sets a collector apart: its name, the stream it writes by default, and its habits.
+
+    ``disorder_ms`` is how far behind the newest line of its file one of its lines may lie; ``once_rate_s``
+    how far apart the two samples of ``--once`` are.
+    """
+
+    name: str
+    stream: str
+    disorder_ms: int
+    once_rate_s: float = 0.5
+
+
+def collect(
+    collector: Collector, args: argparse.Namespace, ctx: Context, period_s: float, make_sources: MakeSources
+) -> int:
+    """Run a collector as its command line says and return the exit code. Raises Fault."""
+    if args.once:
+        now = SessionClock(clock.wall_ns() - clock.boottime_ns())
+        sources = select(make_sources(now, now.now_ns()), args.source)
+        rate_s = collector.once_rate_s
+        return once(sources, now, args.json, sys.stdout, rate_s=rate_s, deadline_s=rate_s + 5.0)
+    return _record(collector, args, ctx, period_s, make_sources)
+
+
+def select(sources: Sequence[Source], names: Sequence[str] | None) -> Sequence[Source]:
+    """Return the sources of these names, or all; raises Fault (USAGE) for a name that is none of them."""
+    if not names:
+        return sources
+    there = {source.name for source in sources}
+    for name in names:
+        if name not in there:
+            raise Fault(f"--source: found {name}, expected one of {', '.join(sorted(there))}", Exit.USAGE)
+    return [source for source in sources if source.name in names]
+
+
+def _record(
+    collector: Collector, args: argparse.Namespace, ctx: Context, period_s: float, make_sources: MakeSources
+) -> int:
+    stream = args.stream or collector.stream
+    if not NAME.fullmatch(stream):
+        raise Fault(f"--stream: found {stream!r}, expected letters, digits, '.', '_' or '-'", Exit.USAGE)
+    general = ctx.config.general
+    session = open_session(
+        ctx.data_root, ctx.session_name, node=general.node_name, config_digest=ctx.loaded.digest
+    )
+    timeline = session.clock()
+    sources = select(make_sources(timeline, session.info.starts_ns or 0), args.source)
+    writer = LogWriter(
+        session.raw / f"{stream}.jsonl",
+        session.state / f"{stream}.lock",
+        clock=timeline.now_ns,
+        fsync_s=general.fsync_s,
+    )
+    start_fields: dict[str, Value] = {
+        "version": __version__,
+        "boot_id": clock.boot_id(),
+        "disorder_ms": collector.disorder_ms,
+        "config_digest": ctx.loaded.digest,
+        "session": session.name,
+    }
+    return Daemon(collector.name, sources, writer, timeline, period_s, start_fields=start_fields).run()
