@@ -9,19 +9,26 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Protocol
 
 from benchlab import __version__, config
 from benchlab.config import Config, Loaded
 from benchlab.errors import Exit, Fault
 
-Main = Callable[["list[str] | None"], int]
-
 LEVELS = ("debug", "info", "warning", "error")
 _TCP_LISTEN = "0A"
+
+
+class Main(Protocol):
+    """A program: takes its arguments, by default those of the process, and returns its exit code."""
+
+    def __call__(self, argv: list[str] | None = None) -> int:
+        """Run it."""
+        ...
 
 
 def parser(prog: str, description: str, examples: str) -> argparse.ArgumentParser:
