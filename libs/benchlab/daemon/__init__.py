@@ -1,0 +1,7 @@
+"""The life every collector shares: its sources, their schedule, the log, and the service manager."""
+
+from benchlab.daemon.loop import Daemon
+from benchlab.daemon.once import once
+from benchlab.daemon.source import Absent, Reading, Source, Transient
+
+__all__ = ["Absent", "Daemon", "Reading", "Source", "Transient", "once"]

@@ -1,0 +1,161 @@
+"""The daemon: one thread per source, and a main thread that watches over them, the log and the clock."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import monotonic_ns
+from types import FrameType
+from typing import Any
+
+from benchlab.daemon.notify import Notifier
+from benchlab.daemon.schedule import NS, Backoff
+from benchlab.daemon.source import Source, describe
+from benchlab.daemon.worker import Clock, Log, Worker
+from benchlab.errors import Exit
+from benchlab.event import Event, Value, meta
+
+log = logging.getLogger(__name__)
+
+WATCH_S = 0.25
+SELF_METRICS_S = 10.0
+STOP_S = 1.0
+BACKOFF_S = (0.5, 5.0)
+
+
+class Daemon:
+    """Runs a collector's sources until SIGTERM, SIGINT or ``stop``.
+
+    A source that blocks for longer than ``deadline_s`` is quarantined and delays nobody; one that is absent
+    or fails is tried again after ``backoff_s`` (first wait, longest wait). ``start_fields`` go into the
+    ``start`` line beside the table of sources.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sources: Sequence[Source],
+        writer: Log,
+        clock: Clock,
+        period_s: float,
+        *,
+        start_fields: Mapping[str, Value] | None = None,
+        deadline_s: float = 2.0,
+        backoff_s: tuple[float, float] = BACKOFF_S,
+        stop: threading.Event | None = None,
+        env: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._name = name
+        self._sources = sources
+        self._writer = writer
+        self._clock = clock
+        self._period_s = period_s
+        self._start_fields = dict(start_fields or {})
+        self._deadline_ns = round(deadline_s * NS)
+        self._stop = stop or threading.Event()
+        self._notifier = Notifier(env)
+        self._signalled = False
+        start_ns = monotonic_ns()
+        self._workers = [
+            Worker(
+                source, writer, clock, period_s, self._stop, start_ns=start_ns, backoff=Backoff(*backoff_s)
+            )
+            for source in sources
+        ]
+
+    def run(self) -> int:
+        """Run to the end and return the exit code: 0, because being stopped is how a daemon ends well."""
+        with self._signals():
+            try:
+                self._start()
+                self._watch()
+            finally:
+                self._finish()
+        return Exit.OK
+
+    def _start(self) -> None:
+        table = [describe(source, self._period_s) for source in self._sources]
+        period_ms = round(self._period_s * 1e3, 3)
+        self._writer.start({**self._start_fields, "period_ms": period_ms, "sources": table})
+        for worker in self._workers:
+            worker.start()
+        self._notifier.send("READY=1")
+        names = ", ".join(source.name for source in self._sources)
+        log.info("%s samples %s every %g ms", self._name, names, period_ms)
+
+    def _watch(self) -> None:
+        report_ns = monotonic_ns() + round(SELF_METRICS_S * NS)
+        pet_ns = 0
+        while not self._stop.wait(WATCH_S) and not self._signalled:
+            now_ns = monotonic_ns()
+            for worker in self._workers:
+                worker.check(now_ns, self._deadline_ns)
+            self._check_clock()
+            self._writer.tick()
+            if self._notifier.watchdog_s is not None and now_ns >= pet_ns:
+                self._notifier.send("WATCHDOG=1")
+                pet_ns = now_ns + round(self._notifier.watchdog_s * NS) - round(WATCH_S * NS)
+            if now_ns >= report_ns:
+                self._writer.write([self._self_metrics()])
+                report_ns += round(SELF_METRICS_S * NS)
+
+    def _check_clock(self) -> None:
+        if (step_ns := self._clock.step_ns()) is not None:
+            log.warning("the wall clock was moved by %+.3f s; the timeline goes on", step_ns / NS)
+            self._writer.write([meta(self._clock.now_ns(), "clock_step", {"step_ns": step_ns})])
+
+    def _finish(self) -> None:
+        self._notifier.send("STOPPING=1")
+        self._stop.set()
+        give_up_ns = monotonic_ns() + round(STOP_S * NS)
+        for worker in self._workers:
+            if not worker.join((give_up_ns - monotonic_ns()) / NS):
+                log.warning("%s did not return in time and is left behind", worker.source.name)
+        self._writer.stop()
+        self._notifier.close()
+
+    def _self_metrics(self) -> Event:
+        usage = os.times()
+        kv: dict[str, Any] = {
+            "ticks": sum(worker.ticks for worker in self._workers),
+            "late_ticks": sum(worker.late_ticks for worker in self._workers),
+            "errors": sum(worker.errors for worker in self._workers),
+            "cpu_s": round(usage.user + usage.system, 2),
+        }
+        if (rss := resident_bytes()) is not None:
+            kv["rss"] = rss
+        stats = getattr(self._writer, "stats", None)
+        for key in ("lines", "bytes", "lost"):
+            if (value := getattr(stats, key, None)) is not None:
+                kv[key] = value
+        return Event(ts_ns=self._clock.now_ns(), source=f"self.{self._name}", kv=kv)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Take SIGTERM and SIGINT as a request to stop, where this is the thread that gets them."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._asked) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        # A flag and nothing more: Event.set() here could deadlock with the Event.wait() it interrupts.
+        self._signalled = True
+
+
+def resident_bytes() -> int | None:
+    """Return the memory this process holds, or None where /proc does not say."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None

@@ -1,0 +1,112 @@
+"""What a device must offer to be sampled, and how it says that it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from benchlab.event import Event, Value
+
+
+class Absent(Exception):
+    """The device is not on this host. ``reason`` says what was looked for, ``fix`` what would bring it."""
+
+    def __init__(self, reason: str, fix: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.fix = fix
+
+
+class Transient(Exception):
+    """The device is there and did not answer as it should: try later."""
+
+
+@dataclass
+class Reading:
+    """One reading of one device, before it has become a line of the log.
+
+    ``ts_ns`` is when it was true, on the session's timeline; without it the loop stamps by the source's rule.
+    ``source`` is needed only where it is not the name of the Source that took the reading.
+    """
+
+    kv: dict[str, Value]
+    ts_ns: int | None = None
+    unc_ns: int | None = None
+    source: str | None = None
+    dev: str | None = None
+    cal: dict[str, Any] | None = None
+    sim: bool = False
+
+
+class Source(Protocol):
+    """Anything that can be sampled; whatever the device, this is all the loop knows of it.
+
+    It may also have these attributes: ``period_s`` (the collector's unless it says otherwise), ``stamping``
+    ("midpoint", the rule unless it says otherwise, or "end", for what was measured since the sample before),
+    ``window_ms`` (the time a reading is averaged over) and ``dev``.
+    """
+
+    name: str
+
+    def sample(self) -> Iterable[Reading]:
+        """Return what the device reads now.
+
+        Raises Absent or Transient. Anything else it raises is a defect, which the loop logs and survives.
+        """
+        ...
+
+
+def period_of(source: Source, default_s: float) -> float:
+    """Return how often a source is sampled, in seconds."""
+    period_s: float | None = getattr(source, "period_s", None)
+    return default_s if period_s is None else period_s
+
+
+def describe(source: Source, default_s: float) -> dict[str, Any]:
+    """Return the row of a source in the ``sources`` table of a ``start`` line."""
+    row: dict[str, Any] = {
+        "source": source.name,
+        "stamping": getattr(source, "stamping", "midpoint"),
+        "period_ms": round(period_of(source, default_s) * 1e3, 3),
+    }
+    for key in ("window_ms", "dev"):
+        if (value := getattr(source, key, None)) is not None:
+            row[key] = value
+    return row
+
+
+def take(source: Source, now_ns: Callable[[], int]) -> list[Event]:
+    """Sample a source once and return its readings as events, stamped by its rule. Raises what it raises."""
+    begin_ns = now_ns()
+    readings = list(source.sample())
+    end_ns = now_ns()
+    if getattr(source, "stamping", "midpoint") == "end":
+        ts_ns, unc_ns = end_ns, None
+    else:
+        ts_ns, unc_ns = (begin_ns + end_ns) // 2, (end_ns - begin_ns + 1) // 2
+    return [_event(source.name, reading, ts_ns, unc_ns) for reading in readings]
+
+
+def _event(name: str, reading: Reading, ts_ns: int, unc_ns: int | None) -> Event:
+    if reading.ts_ns is not None:
+        ts_ns, unc_ns = reading.ts_ns, reading.unc_ns
+    return Event(
+        ts_ns=ts_ns,
+        source=reading.source or name,
+        kv=reading.kv,
+        dev=reading.dev,
+        cal=reading.cal,
+        unc_ns=unc_ns,
+        sim=reading.sim,
+    )
+
+
+def failure(error: Exception, which: str) -> Mapping[str, Value]:
+    """Return the fields of the ``source_down`` line that reports a failed sample."""
+    if isinstance(error, Absent):
+        fix = {"fix": error.fix} if error.fix else {}
+        return {"which": which, "reason": error.reason, **fix}
+    if isinstance(error, Transient):
+        return {"which": which, "reason": str(error)}
+    return {"which": which, "reason": f"{type(error).__name__}: {error}"}
