@@ -7,10 +7,11 @@ sines; both have a closed integral, so the energy counter is exact.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from benchlab.daemon import Reading, Source
 from benchlab.event import Value
-from benchlab.sim import GPU_FULL_W, GPU_IDLE_W, NS, Chance, LoadModel
+from benchlab.sim import GPU_FULL_W, GPU_IDLE_W, NS, SEED, Chance, LoadModel
 from telemetryd.sources import Options
 
 COUNTER_PERIOD_NS = 7 * 86_400 * NS
@@ -31,12 +32,12 @@ class SimulatedGpu:
 
     name = "gpu.nvml"
 
-    def __init__(self, options: Options) -> None:
-        self.dev = f"GPU-00000000-0000-4000-8000-{options.seed % (1 << 32):08x}{options.device_index:04x}"
-        self._now_ns = options.now_ns
-        self._model = LoadModel(options.seed, options.load_step_s)
-        self._chance = Chance(options.seed, f"gpu {options.device_index}")
-        self._counter_start_ns = options.now_ns() // COUNTER_PERIOD_NS * COUNTER_PERIOD_NS
+    def __init__(self, now_ns: Callable[[], int], load: LoadModel, seed: int = SEED, index: int = 0) -> None:
+        self.dev = f"GPU-00000000-0000-4000-8000-{seed % (1 << 32):08x}{index:04x}"
+        self._now_ns = now_ns
+        self._model = load
+        self._chance = Chance(seed, f"{self.name} {index}")
+        self._counter_start_ns = now_ns() // COUNTER_PERIOD_NS * COUNTER_PERIOD_NS
 
     def sample(self) -> list[Reading]:
         """Return one reading, true at one instant."""
@@ -107,4 +108,6 @@ def _clocks(load: float) -> dict[str, Value]:
 
 def sources(options: Options) -> list[Source]:
     """Return the card if devices are to be simulated."""
-    return [SimulatedGpu(options)] if options.simulate else []
+    if options.simulated is None:
+        return []
+    return [SimulatedGpu(options.now_ns, options.simulated, options.seed, options.device_index)]

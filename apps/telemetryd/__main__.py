@@ -1,0 +1,5 @@
+"""``python -m telemetryd``."""
+
+from telemetryd.main import main
+
+raise SystemExit(main())
