@@ -1,0 +1,118 @@
+"""cx_exporter: writes what CapFrameX imports, and judges whether a file is such."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from benchlab import cli
+from benchlab.errors import Exit, Fault
+from benchlab.session import Session, open_session
+from cx_exporter import check, export
+from cx_exporter.about import check_application
+from cx_exporter.bounds import parse
+from cx_exporter.export import Report, Request
+from cx_exporter.frames import Selection
+
+EXAMPLES = """\
+  cx_exporter --session dev --stage-a ingress --stage-b encoded --out /tmp/presentmon.csv
+  cx_exporter --metric interval --drops omit          true frame rates of completed frames
+  cx_exporter --from 10 --to 70                       a minute, from the tenth second on
+  cx_exporter --check /tmp/presentmon.csv /tmp/presentmon.json
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    p = cli.parser("cx_exporter", "Write a session's latency as CSV and JSON for CapFrameX.", EXAMPLES)
+    p.add_argument("--stage-a", metavar="STAGE", help="start stage (CX_STAGE_A, pipeline.stage_a)")
+    p.add_argument("--stage-b", metavar="STAGE", help="end stage (CX_STAGE_B, pipeline.stage_b)")
+    p.add_argument("--application", metavar="NAME", help="name of the capture (CX_APP)")
+    p.add_argument("--out", type=Path, metavar="FILE", help="default: SESSION/cx-export/A_to_B.csv, JSON beside it")
+    p.add_argument("--metric", choices=("latency", "interval"), default="latency", help="what MsBetweenPresents is")
+    p.add_argument("--format", choices=("csv", "json", "both"), default="both", help="JSON carries the power charts")
+    p.add_argument("--drops", choices=("rows", "omit"), default="rows", help="dropped frames as rows, or not at all")
+    p.add_argument("--flow", metavar="NAME", help="only the frames of one flow")
+    p.add_argument("--from", dest="start", metavar="TIME", help="seconds from the first row, or ISO 8601")
+    p.add_argument("--to", dest="end", metavar="TIME", help="likewise; this instant itself is left out")
+    p.add_argument(
+        "--check",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="judge files by CapFrameX's rules, export nothing",
+    )
+    p.add_argument("--json", action="store_true", help="report as JSON on stdout")
+    return p
+
+
+@cli.run
+def main(argv: list[str] | None = None) -> int:
+    """Run the program."""
+    args = _parser().parse_args(argv)
+    if args.check:
+        return check.run(args.check, args.json)
+    overrides = {
+        "pipeline.stage_a": (args.stage_a, "--stage-a"),
+        "pipeline.stage_b": (args.stage_b, "--stage-b"),
+        "cx_export.application_name": (args.application, "--application"),
+    }
+    context = cli.context(args, overrides)
+    session = open_session(context.data_root, context.session_name, create=False)
+    report = export.run(_request(args, context, session))
+    _tell(report, args.json)
+    return report.code
+
+
+def _request(args: argparse.Namespace, context: cli.Context, session: Session) -> Request:
+    pipeline, mux = context.config.pipeline, context.config.mux
+    pair = (pipeline.stage_a, pipeline.stage_b)
+    csv = _csv_path(args.out, session, pair)
+    return Request(
+        session=session,
+        chosen=Selection(pair, flow=args.flow, drops=args.drops == "rows"),
+        application=check_application(context.config.cx_export.application_name),
+        metric=args.metric,
+        csv=csv if args.format != "json" else None,
+        json=csv.with_suffix(".json"),
+        wants_json=args.format != "csv",
+        start=parse("--from", args.start) if args.start is not None else None,
+        end=parse("--to", args.end) if args.end is not None else None,
+        power_sources=mux.power_sources,
+        max_gap_ns=mux.max_gap_ms * 1_000_000,
+    )
+
+
+def _csv_path(out: Path | None, session: Session, pair: tuple[str, str]) -> Path:
+    """Return where the CSV goes; the JSON stands beside it. Raises Fault for a place that cannot be."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{pair[0]}_to_{pair[1]}") + ".csv"
+    if out is None:
+        return session.cx_export / name
+    path = out / name if out.is_dir() else out
+    if path.suffix not in (".csv", ".json"):
+        raise Fault(f"--out {out}: expected a name that ends in .csv: CapFrameX takes no other", Exit.USAGE)
+    if path.name.endswith("-stats.csv") or path.name == "FrameView_Summary.csv":
+        raise Fault(f"--out {out}: CapFrameX passes over *-stats.csv and FrameView_Summary.csv: rename it", Exit.USAGE)
+    if not path.parent.is_dir():
+        raise Fault(f"--out {out}: there is no folder {path.parent}: create it first", Exit.IO)
+    return path.with_suffix(".csv")
+
+
+def _tell(report: Report, as_json: bool) -> None:
+    """Print the files on stdout, and what a reader must know on stderr."""
+    if as_json:
+        print(report.as_json())
+    else:
+        for path in (report.csv, report.json):
+            if path is not None:
+                print(path)
+    if report.rows:
+        marked = f", {report.simulated}" if report.simulated else ""
+        print(f"cx_exporter: {report.frames} frames, {report.dropped} dropped{marked}", file=sys.stderr)
+    for line in report.notes + report.problems:
+        print(f"cx_exporter: {line}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
