@@ -1,0 +1,5 @@
+"""``python -m muxd``."""
+
+from muxd.main import main
+
+raise SystemExit(main())

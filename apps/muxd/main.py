@@ -1,0 +1,131 @@
+"""muxd: raw streams to one timeline; pairs stages, annotates power and energy, serves /metrics."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchlab import cli
+from benchlab.config import Config
+from benchlab.daemon.notify import Notifier
+from benchlab.errors import Exit, Fault
+from benchlab.files import FileLock
+from benchlab.session import Session, open_session
+from muxd.live import Loop
+from muxd.metrics import Metrics
+from muxd.once import mux_once
+from muxd.opening import Opener
+from muxd.progress import progress_of
+from muxd.replay import differences, replay_into
+from muxd.scrape import ScrapeServer
+from muxd.settings import NS_PER_MS, Settings, settings_of
+
+EXAMPLES = """\
+  muxd --session dev --pair ingress encoded
+  muxd --pair ingress encoded --pair encoded inference_done --prom-bind 127.0.0.1:9109
+  muxd --session 2025-11-11T14-30-00Z --replay            compare aligned/ with what raw/ gives
+  muxd --session dev --pair ingress encoded --replay --out /tmp/again
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return muxd's command line."""
+    p = cli.parser("muxd", "Align a session's streams, pair stages, annotate power and energy.", EXAMPLES)
+    p.add_argument(
+        "--pair",
+        nargs=2,
+        action="append",
+        metavar=("A", "B"),
+        help="stages whose distance is a latency (repeatable; default: [pipeline] stage_a stage_b)",
+    )
+    p.add_argument("--prom-bind", metavar="HOST:PORT", help="where /metrics is served (default: 0.0.0.0:9109)")
+    how = p.add_mutually_exclusive_group()
+    how.add_argument("--once", action="store_true", help="take in what is there, write, exit")
+    how.add_argument("--replay", action="store_true", help="compute all from raw/ and compare: 1 if it differs")
+    where = p.add_mutually_exclusive_group()
+    where.add_argument("--out", type=Path, metavar="DIR", help="with --replay: write into DIR instead")
+    where.add_argument("--write", action="store_true", help="with --replay: replace aligned/ by the result")
+    p.add_argument("--ignore-late", action="store_true", help="with --replay: also use lines that came too late")
+    return p
+
+
+@cli.run
+def main(argv: list[str] | None = None) -> int:
+    """Run muxd; see ``--help``."""
+    p = parser()
+    args = p.parse_args(argv)
+    if not args.replay and (args.out or args.write or args.ignore_late):
+        p.error("--out, --write and --ignore-late go with --replay")
+    if args.write and args.ignore_late:
+        p.error("--ignore-late shows another result, it cannot be kept: use it with --out")
+    context = cli.context(args, {"prometheus.bind": (args.prom_bind, "--prom-bind")})
+    session = open_session(
+        context.data_root,
+        context.session_name,
+        create=not args.replay,
+        node=context.config.general.node_name,
+        config_digest=context.loaded.digest,
+    )
+    settings = settings_of(context.config, args.pair, session.info)
+    patience_ns = context.config.mux.lateness_ms * NS_PER_MS
+    if args.replay:
+        return replay(args, Opener(session, settings, patience_ns), session)
+    with locked(session):
+        if args.once:
+            return mux_once(Opener(session, settings, patience_ns), session)
+        return serve(session, settings, patience_ns, context.config)
+
+
+@contextmanager
+def locked(session: Session) -> Iterator[None]:
+    """Be the session's only muxd. Raises Fault (IO)."""
+    lock = FileLock(session.state / "mux.lock", "muxd")
+    try:
+        lock.acquire()
+    except Fault as fault:
+        advice = "one muxd serves a session: add your --pair to its command line"
+        raise Fault(f"{fault.message}; {advice}", fault.code) from fault
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def serve(session: Session, settings: Settings, patience_ns: int, config: Config) -> int:
+    """Mux live and serve /metrics until the session is closed or a signal comes."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    metrics = Metrics(settings.pairs)
+    opener = Opener(session, settings, patience_ns, observer=metrics)
+    loop = Loop(session, opener, stop, metrics.see, Notifier())
+    server = ScrapeServer(config.prometheus.bind, metrics.render, loop.healthy)
+    server.start()
+    try:
+        return loop.run()
+    finally:
+        server.close()
+
+
+def replay(args: argparse.Namespace, opener: Opener, session: Session) -> int:
+    """Replay a closed or open session as the flags say."""
+    with progress_of(session, "replay") as on_progress:
+        if args.out:
+            replay_into(opener, args.out, args.ignore_late, on_progress)
+            return Exit.OK
+        if args.write:
+            with locked(session):
+                opener.rebuild("--replay --write", on_progress).close()
+            return Exit.OK
+        found = differences(opener, session, args.ignore_late, on_progress)
+    for line in found:
+        print(line)
+    return Exit.FINDING if found else Exit.OK
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,219 @@
+"""One session's muxing: raw files through the engine into aligned files, checkpointed so that a kill loses nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from benchlab.log.reader import Batch
+from benchlab.session import Session
+from muxd import checkpoint
+from muxd.checkpoint import Checkpoint, StreamPosition
+from muxd.engine import Engine, Output
+from muxd.intake import Intake, RawStream
+from muxd.outputs import LATE_FILE, LATENCY_FILE, SIGNALS_FILE, Outputs
+from muxd.settings import NS_PER_S, Settings
+from muxd.streams import Hold
+
+CHECKPOINT_EVERY_NS = NS_PER_S
+
+LeftOut = Mapping[str, frozenset[int]]
+
+
+class Observer(Protocol):
+    """Who is told what happens, as it happens."""
+
+    def output(self, output: Output) -> None:
+        """See what an advance decided."""
+
+    def read(self, batch: Batch[Any]) -> None:
+        """See what was read."""
+
+
+class Mux:
+    """Reads, feeds, writes and checkpoints; ``step`` never waits."""
+
+    def __init__(
+        self,
+        session: Session,
+        settings: Settings,
+        outputs: Outputs,
+        intake: Intake,
+        *,
+        engine: Engine | None = None,
+        generation: int = 1,
+        left_out: LeftOut | None = None,
+        observer: Observer | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.session = session
+        self.settings = settings
+        self.engine = engine or Engine(settings)
+        self.outputs = outputs
+        self.intake = intake
+        self.generation = generation
+        self.final = False
+        self._left_out = left_out or {}
+        self._observer = observer
+        self._clock = clock
+        self._settled = False
+        self._changed = True
+        self._checkpointed_ns = clock()
+        self._writer: threading.Thread | None = None
+        self.checkpoint_error: str | None = None
+
+    def step(self, excuse_exhausted: bool = False, on_progress: Callable[[int], None] | None = None) -> bool:
+        """Take in everything that is there; tell whether anything was.
+
+        ``excuse_exhausted``: at the end of a file nothing more is waited for, because nothing will come.
+        ``on_progress`` is told the bytes taken in. Raises RawChanged, Fault.
+        """
+        if not self.outputs.flush():
+            return False  # the raw log keeps what the disk has no room for
+        self.intake.look(self._clock())
+        progressed = False
+        while (name := self._furthest_behind()) is not None:
+            batch = self.intake.streams[name].read()
+            progressed = self._take(name, batch) or progressed
+            self._advance(excuse_exhausted)
+            if on_progress:
+                on_progress(batch.end - batch.start)
+            if not self.outputs.flush():
+                break
+        if not progressed:
+            self._advance(excuse_exhausted)
+        return progressed
+
+    def settle(self, unless_waiting: bool = True) -> None:
+        """Show how the session would end here, beyond what is vouched for; the next bytes decide it again."""
+        holds = self.intake.holds(self._clock())
+        if self._settled or (unless_waiting and any(self._waits(name, hold) for name, hold in holds.items())):
+            return
+        output = self.engine.copy().finish()
+        self.outputs.show_tail(LATENCY_FILE, output.latency)
+        self.outputs.show_tail(SIGNALS_FILE, output.signals)
+        self._settled = True
+
+    def finish(self) -> None:
+        """Decide the rest of a closed session for good, and vouch for it. Raises OSError."""
+        self.decide_rest()
+        self.final = True
+        self.join()
+        self._save(self._encoded())
+
+    def decide_rest(self) -> None:
+        """Take in what the files had left open, and decide everything: nothing more will come."""
+        for name, stream in self.intake.streams.items():
+            self._take(name, stream.flush())
+        self._write(self.engine.finish())
+
+    def has_unread(self) -> bool:
+        """Tell whether a raw file holds lines that were not taken in; they are taken, so go on with none of this."""
+        self.intake.look(self._clock())
+        return any(stream.read().rows for stream in self.intake.streams.values())
+
+    def checkpoint(self, now: bool = False) -> None:
+        """Vouch for what has been written, in the background and at most once a second unless ``now``."""
+        due = self._clock() - self._checkpointed_ns >= CHECKPOINT_EVERY_NS
+        busy = self._writer is not None and self._writer.is_alive()
+        if now:
+            self.join()
+            self._save(self._encoded())
+        elif self._changed and due and not busy:
+            self._checkpointed_ns = self._clock()
+            self._changed = False
+            self._writer = threading.Thread(target=self._try_save, args=(self._encoded(),), daemon=True)
+            self._writer.start()
+
+    def join(self) -> None:
+        """Wait for a checkpoint that is being written."""
+        if self._writer is not None:
+            self._writer.join()
+
+    def close(self) -> None:
+        """Close all files."""
+        self.join()
+        self.intake.close()
+        self.outputs.close()
+
+    def _furthest_behind(self) -> str | None:
+        """Return the stream that holds the others back, so that none is read far ahead of them."""
+        unread = self.intake.unread()
+        return min(unread, key=lambda name: self.engine.merger.stream(name).floor_ns) if unread else None
+
+    def _waits(self, name: str, hold: Hold) -> bool:
+        return hold != Hold.EXCUSED and not (hold == Hold.WAITED_FOR and self.engine.merger.stream(name).stopped)
+
+    def _take(self, name: str, batch: Batch[Any]) -> bool:
+        if not batch.rows and not batch.bad:
+            return False
+        if self._settled:
+            self.outputs.drop_tails()
+            self._settled = False
+        self._changed = True
+        if batch.bad:
+            self.outputs.append(f"quarantine/{name}", batch.bad)
+            self.engine.merger.stream(name).bad += len(batch.bad)
+        entries = self.engine.feed(name, batch.rows, batch.offset_of, self._left_out.get(name, ()))
+        self.outputs.append(LATE_FILE, entries)
+        if self._observer:
+            self._observer.read(batch)
+        return True
+
+    def _advance(self, excuse_exhausted: bool) -> None:
+        holds = self.intake.holds(self._clock())
+        if excuse_exhausted:
+            holds = {n: hold if hold == Hold.UNREAD else Hold.EXCUSED for n, hold in holds.items()}
+        for name in holds:
+            self.engine.merger.stream(name)
+        self._write(self.engine.advance(holds))
+
+    def _write(self, output: Output) -> None:
+        if output.latency or output.signals:
+            self._changed = True
+            if self._settled:
+                self.outputs.drop_tails()
+                self._settled = False
+        self.outputs.append(LATENCY_FILE, output.latency)
+        self.outputs.append(SIGNALS_FILE, output.signals)
+        if self._observer:
+            self._observer.output(output)
+
+    def _encoded(self) -> bytes:
+        """Return the checkpoint of this very moment."""
+        positions = {name: self._position(name, stream) for name, stream in sorted(self.intake.streams.items())}
+        found = Checkpoint(
+            version=checkpoint.VERSION,
+            generation=self.generation,
+            digest=self.settings.digest(),
+            outputs=self.outputs.lengths(),
+            streams=positions,
+            settings=msgspec.to_builtins(self.settings),
+            final=self.final,
+            engine=self.engine.state(),
+        )
+        return msgspec.json.encode(found)
+
+    def _position(self, name: str, stream: RawStream) -> StreamPosition:
+        counted = self.engine.merger.stream(name)
+        lines = counted.lines + counted.bad
+        used = counted.lines - counted.late
+        reader = stream.reader.state()
+        return StreamPosition(reader, reader.offset, lines, used, counted.late, counted.bad)
+
+    def _try_save(self, encoded: bytes) -> None:
+        try:
+            self._save(encoded)
+            self.checkpoint_error = None
+        except OSError as error:
+            self.checkpoint_error = str(error)
+            self._changed = True
+
+    def _save(self, encoded: bytes) -> None:
+        self.intake.sync()
+        self.outputs.sync()
+        checkpoint.save(self.session.state, encoded)

@@ -1,0 +1,59 @@
+"""Replaying a session: write what its raw files give elsewhere, or hold it against what is there."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from benchlab.log.vouched import read_vouched
+from benchlab.session import Session
+from muxd.opening import Opener, Progress
+from muxd.outputs import LATENCY_FILE, SIGNALS_FILE, Outputs, in_folder, in_session
+
+_BLOCK = 1 << 20
+
+
+def replay_into(opener: Opener, folder: Path, ignore_late: bool, on_progress: Progress | None = None) -> None:
+    """Write the aligned files of a session into a folder."""
+    outputs = Outputs(in_folder(folder), {})
+    opener.replay(outputs, ignore_late, on_progress).close()
+
+
+def differences(opener: Opener, session: Session, ignore_late: bool, on_progress: Progress | None = None) -> list[str]:
+    """Replay a session and return one line for each aligned file that says something else."""
+    with tempfile.TemporaryDirectory(prefix="muxd-replay-") as name:
+        folder = Path(name)
+        replay_into(opener, folder, ignore_late, on_progress)
+        vouched = read_vouched(session.state)
+        found = []
+        for file in (LATENCY_FILE, SIGNALS_FILE):
+            limit = None if vouched is None or vouched.final else vouched.outputs.get(file, 0)
+            different = first_difference(in_session(session)(file), folder / file, limit)
+            if different is not None:
+                found.append(f"{file}: differs from its replay at line {different[0]}, byte {different[1]}")
+        return found
+
+
+def first_difference(written: Path, replayed: Path, limit: int | None) -> tuple[int, int] | None:
+    """Return line and offset where two files part; of the first only ``limit`` bytes count, and it may be shorter."""
+    if not written.exists():
+        return (1, 0)
+    with written.open("rb") as a, replayed.open("rb") as b:
+        line, offset = 1, 0
+        while True:
+            size = _BLOCK if limit is None else min(_BLOCK, limit - offset)
+            if size == 0:
+                return None
+            mine, other = a.read(size), b.read(size)
+            if mine != other:
+                return _parting(mine, other, line, offset)
+            if not mine:
+                return None if limit is None else (line, offset)
+            line += mine.count(b"\n")
+            offset += len(mine)
+
+
+def _parting(mine: bytes, other: bytes, line: int, offset: int) -> tuple[int, int]:
+    unequal = (i for i, (x, y) in enumerate(zip(mine, other, strict=False)) if x != y)
+    same = next(unequal, min(len(mine), len(other)))
+    return line + mine.count(b"\n", 0, same), offset + same
