@@ -61,9 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     p = cli.parser("benchlabd", "Record power, temperatures and fans from a BENCHLAB.", EXAMPLES)
     cli.collector_options(p)
     p.add_argument("--hz", type=float, metavar="HZ", help="readings a second, up to 40 (default: 10)")
-    p.add_argument(
-        "--allow-fast-polling", action="store_true", help="let --hz exceed the 40 that the device stands"
-    )
+    p.add_argument("--allow-fast-polling", action="store_true", help="let --hz exceed the 40 that the device stands")
     p.add_argument("--device", metavar="DEV", help="serial device (default: /dev/ttyACM0)")
     p.add_argument("--baud", type=int, metavar="N", help="serial speed (default: 115200)")
     _simulator_options(p)
@@ -74,13 +72,9 @@ def _simulator_options(p: argparse.ArgumentParser) -> None:
     group = p.add_argument_group("simulator", "with --simulate; the same seed gives the same load everywhere")
 
     def number(flag: str, default: float, unit: str, text: str) -> None:
-        group.add_argument(
-            flag, type=float, default=default, metavar=unit, help=f"{text} (default: {default:g})"
-        )
+        group.add_argument(flag, type=float, default=default, metavar=unit, help=f"{text} (default: {default:g})")
 
-    group.add_argument(
-        "--seed", type=int, default=SEED, metavar="N", help=f"seed of all chance (default: {SEED})"
-    )
+    group.add_argument("--seed", type=int, default=SEED, metavar="N", help=f"seed of all chance (default: {SEED})")
     number("--load-step-s", LOAD_STEP_S, "S", "the load changes this often")
     number("--power-lag-ms", POWER_LAG_MS, "MS", "power follows the load this far behind")
     number("--idle-w", SYSTEM_IDLE_W, "W", "power of the whole computer without load")
@@ -93,9 +87,7 @@ def _allowed_hz(args: argparse.Namespace, ctx: Context) -> float:
     if hz <= SAFE_HZ or args.allow_fast_polling:
         return hz
     if args.hz is not None:
-        raise Fault(
-            f"--hz: found {hz:g}, expected at most {SAFE_HZ:g}; --allow-fast-polling lifts this", Exit.USAGE
-        )
+        raise Fault(f"--hz: found {hz:g}, expected at most {SAFE_HZ:g}; --allow-fast-polling lifts this", Exit.USAGE)
     log.warning("general.sample_hz is %g: a BENCHLAB is read %g times a second", hz, SAFE_HZ)
     return SAFE_HZ
 

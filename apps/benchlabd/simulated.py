@@ -149,9 +149,7 @@ class SimulatedBoard:
 
     def _climate(self, ts_ns: int) -> dict[str, Value]:
         return {
-            warmth.key: round(
-                warmth.rest + warmth.rise * self._model.heat(ts_ns, warmth.tau_s), warmth.digits
-            )
+            warmth.key: round(warmth.rest + warmth.rise * self._model.heat(ts_ns, warmth.tau_s), warmth.digits)
             for warmth in WARMTHS
         }
 

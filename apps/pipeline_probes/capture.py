@@ -61,9 +61,7 @@ def capture(card: Card, argv: list[str] | None) -> int:
             Exit.USAGE,
         )
     collector = Collector(card.prog, card.stream, DISORDER_MS, once_rate_s=0.1 + 2.0 / shape.fps)
-    return collect(
-        collector, args, ctx, POLL_S, lambda clock, starts_ns: [_pipeline(shape, clock, starts_ns)]
-    )
+    return collect(collector, args, ctx, POLL_S, lambda clock, starts_ns: [_pipeline(shape, clock, starts_ns)])
 
 
 def _pipeline(shape: Shape, clock: SessionClock, starts_ns: int) -> SimulatedPipeline:

@@ -45,8 +45,7 @@ class Shape:
             raise ValueError(f"expected a drop rate from 0 to 1, found {self.drop_rate:g}")
         if not 0.0 <= self.jitter_ms < 500.0 / self.fps:
             raise ValueError(
-                f"expected a jitter from 0 to under half a frame ({500.0 / self.fps:g} ms), "
-                f"found {self.jitter_ms:g}"
+                f"expected a jitter from 0 to under half a frame ({500.0 / self.fps:g} ms), found {self.jitter_ms:g}"
             )
 
 

@@ -18,12 +18,8 @@ JITTER_MS = 0.3
 def simulator_options(p: argparse.ArgumentParser) -> None:
     """Add the flags that shape the simulated frames."""
     group = p.add_argument_group("simulator", "with --simulate; the same seed gives the same frames")
-    group.add_argument(
-        "--seed", type=int, default=SEED, metavar="N", help=f"seed of all chance (default: {SEED})"
-    )
-    group.add_argument(
-        "--fps", type=float, default=FPS, metavar="F", help=f"frames a second (default: {FPS:g})"
-    )
+    group.add_argument("--seed", type=int, default=SEED, metavar="N", help=f"seed of all chance (default: {SEED})")
+    group.add_argument("--fps", type=float, default=FPS, metavar="F", help=f"frames a second (default: {FPS:g})")
     group.add_argument(
         "--stages",
         nargs="+",

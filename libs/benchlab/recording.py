@@ -38,9 +38,10 @@ def collect(
     collector: Collector, args: argparse.Namespace, ctx: Context, period_s: float, make_sources: MakeSources
 ) -> int:
     """Run a collector as its command line says and return the exit code. Raises Fault."""
+    now = SessionClock(clock.wall_ns() - clock.boottime_ns())
+    # built even if they are not used: a wrong --source is refused before a session is made
+    sources = select(make_sources(now, now.now_ns()), args.source)
     if args.once:
-        now = SessionClock(clock.wall_ns() - clock.boottime_ns())
-        sources = select(make_sources(now, now.now_ns()), args.source)
         rate_s = collector.once_rate_s
         return once(sources, now, args.json, sys.stdout, rate_s=rate_s, deadline_s=rate_s + 5.0)
     return _record(collector, args, ctx, period_s, make_sources)
@@ -64,9 +65,7 @@ def _record(
     if not NAME.fullmatch(stream):
         raise Fault(f"--stream: found {stream!r}, expected letters, digits, '.', '_' or '-'", Exit.USAGE)
     general = ctx.config.general
-    session = open_session(
-        ctx.data_root, ctx.session_name, node=general.node_name, config_digest=ctx.loaded.digest
-    )
+    session = open_session(ctx.data_root, ctx.session_name, node=general.node_name, config_digest=ctx.loaded.digest)
     timeline = session.clock()
     sources = select(make_sources(timeline, session.info.starts_ns or 0), args.source)
     writer = LogWriter(

@@ -79,9 +79,7 @@ class LoadModel:
 
     def __init__(self, seed: int = SEED, step_s: float = LOAD_STEP_S, lag_ms: float = POWER_LAG_MS) -> None:
         if not 0.001 <= step_s < math.inf or not 0.0 <= lag_ms < math.inf:
-            raise ValueError(
-                f"expected a step of at least 0.001 s and a lag >= 0 ms, found {step_s:g} and {lag_ms:g}"
-            )
+            raise ValueError(f"expected a step of at least 0.001 s and a lag >= 0 ms, found {step_s:g} and {lag_ms:g}")
         self._chance = Chance(seed, "load")
         self._step_ns = round(step_s * NS)
         self.lag_ns = round(lag_ms * 1e6)
@@ -126,12 +124,13 @@ class LoadModel:
 
     def _levels(self, block: int) -> tuple[int, ...]:
         """Return the levels of a block's steps, 0 to 7: low and high halves by turns, each shuffled."""
-        if self._block[0] != block:
+        known = self._block
+        if known[0] != block:
             shuffled = sorted(range(_LEVELS), key=lambda level: self._chance.uniform(block, level))
             low = [level for level in shuffled if level < _LEVELS // 2]
             high = [level for level in shuffled if level >= _LEVELS // 2]
-            self._block = (block, tuple(level for pair in zip(low, high, strict=True) for level in pair))
-        return self._block[1]
+            known = self._block = (block, tuple(level for pair in zip(low, high, strict=True) for level in pair))
+        return known[1]
 
     def _area(self, ts_ns: int) -> int:
         """Return the integral of the level from time 0, in level-nanoseconds."""

@@ -93,17 +93,13 @@ def test_log_normal_has_the_median_and_p99_it_was_given() -> None:
     assert LogNormal(5.0, 5.0).at(3.0) == pytest.approx(5.0)
 
 
-@pytest.mark.parametrize(
-    ("median", "p99"), [(0.0, 1.0), (-1.0, 1.0), (2.0, 1.0), (math.nan, 1.0), (1.0, math.inf)]
-)
+@pytest.mark.parametrize(("median", "p99"), [(0.0, 1.0), (-1.0, 1.0), (2.0, 1.0), (math.nan, 1.0), (1.0, math.inf)])
 def test_impossible_distributions_are_refused(median: float, p99: float) -> None:
     with pytest.raises(ValueError, match="median"):
         LogNormal(median, p99)
 
 
-@pytest.mark.parametrize(
-    ("step_s", "lag_ms"), [(0.0, 100.0), (math.nan, 100.0), (20.0, -1.0), (20.0, math.inf)]
-)
+@pytest.mark.parametrize(("step_s", "lag_ms"), [(0.0, 100.0), (math.nan, 100.0), (20.0, -1.0), (20.0, math.inf)])
 def test_impossible_loads_are_refused(step_s: float, lag_ms: float) -> None:
     with pytest.raises(ValueError, match="step"):
         LoadModel(step_s=step_s, lag_ms=lag_ms)

@@ -75,8 +75,7 @@ def test_power_follows_the_load_100_ms_behind() -> None:
 def test_measured_power_is_true_power_with_a_little_noise_and_no_bias() -> None:
     model, made = LoadModel(), board()
     errors = [
-        watts(dict(made.measure(ts)), "p_sys") / model.power_w(ts) - 1.0
-        for ts in range(NOW, NOW + 2_000 * TICK, TICK)
+        watts(dict(made.measure(ts)), "p_sys") / model.power_w(ts) - 1.0 for ts in range(NOW, NOW + 2_000 * TICK, TICK)
     ]
     assert 0.0005 < statistics.pstdev(errors) < 0.005
     assert statistics.fmean(errors) == pytest.approx(0.0, abs=0.0002)
@@ -92,9 +91,7 @@ def test_idle_and_full_power_are_what_was_asked_for() -> None:
 def test_temperature_lags_power_and_does_not_jump() -> None:
     edge = NOW - NOW % STEP + STEP + 100_000_000
     made = board()
-    before, after, later = (
-        watts(dict(made.measure(t)), "ts1_c") for t in (edge - 1, edge + 1, edge + 19 * NS)
-    )
+    before, after, later = (watts(dict(made.measure(t)), "ts1_c") for t in (edge - 1, edge + 1, edge + 19 * NS))
     assert abs(after - before) <= 0.1
     assert abs(later - before) > 1.0
 
@@ -130,9 +127,7 @@ def test_the_same_seed_measures_the_same_and_another_does_not() -> None:
     assert board(seed=2).measure(NOW) != board().measure(NOW)
 
 
-@pytest.mark.parametrize(
-    ("idle_w", "full_w"), [(-1.0, 100.0), (200.0, 100.0), (0.0, 5000.0), (float("nan"), 1.0)]
-)
+@pytest.mark.parametrize(("idle_w", "full_w"), [(-1.0, 100.0), (200.0, 100.0), (0.0, 5000.0), (float("nan"), 1.0)])
 def test_impossible_powers_are_refused(idle_w: float, full_w: float) -> None:
     with pytest.raises(ValueError, match="idle"):
         board(idle_w=idle_w, full_w=full_w)
