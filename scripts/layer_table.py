@@ -20,9 +20,7 @@ def responsibility(path: Path) -> str:
     """Return the first line of a module's docstring. Raises SystemExit where there is none."""
     doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     if not doc:
-        raise SystemExit(
-            f"layer_table.py: {path} has no docstring, expected a first line that says what it does"
-        )
+        raise SystemExit(f"layer_table.py: {path} has no docstring, expected a first line that says what it does")
     return doc.splitlines()[0].replace("``", "`").replace("|", "\\|")
 
 
@@ -36,9 +34,7 @@ def table(root: Path) -> str:
     """Return the table: a heading row for each room, then its files."""
     lines = ["| room and file | responsibility |", "| --- | --- |"]
     for room in rooms(root):
-        files = [
-            path for path in sorted(room.glob("*.py")) if path.name not in ("__init__.py", "__main__.py")
-        ]
+        files = [path for path in sorted(room.glob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
         lines.append(f"| **`{room.relative_to(root)}`** | **{responsibility(room / '__init__.py')}** |")
         lines += [f"| `{path.name}` | {responsibility(path)} |" for path in files]
     return "\n".join(lines) + "\n"

@@ -166,9 +166,7 @@ def test_missing_compiler_is_one_line_with_the_apt_command(host: Host, said: str
 
 def test_failed_install_says_why_and_is_tried_again(host: Host) -> None:
     host.python(11)
-    line = host.failure(
-        PIP_SAYS="WARNING: Retrying\nERROR: No matching distribution found for msgspec==0.22.0\n"
-    )
+    line = host.failure(PIP_SAYS="WARNING: Retrying\nERROR: No matching distribution found for msgspec==0.22.0\n")
     assert "No matching distribution found for msgspec==0.22.0" in line
     assert f"{host.root}/.venv/setup.log" in line
     assert host.setup().returncode == 0
