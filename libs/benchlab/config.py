@@ -70,9 +70,7 @@ class _Given:
     def fault(self, expected: str) -> Fault:
         """Return the one line about this value."""
         place = f"{self.where}: {self.name}" if self.name else self.where
-        return Fault(
-            f"{place.removeprefix('file ')}: found {show(self.value)}, expected {expected}", self.code
-        )
+        return Fault(f"{place.removeprefix('file ')}: found {show(self.value)}, expected {expected}", self.code)
 
 
 def load(
@@ -107,9 +105,7 @@ def load(
 
 def data_root(loaded: Loaded) -> Path:
     """Return the absolute folder that holds ``sessions/``."""
-    return (
-        Path(loaded.config.general.data_root or _state_home(os.environ) / "benchlab").expanduser().absolute()
-    )
+    return Path(loaded.config.general.data_root or _state_home(os.environ) / "benchlab").expanduser().absolute()
 
 
 def variables() -> dict[str, str]:
@@ -117,9 +113,7 @@ def variables() -> dict[str, str]:
     return {**OWN_VARIABLES, **{f"BENCHLAB_{key.replace('.', '_').upper()}": key for key in KEYS}}
 
 
-def _find_file(
-    path: Path | None, env: Mapping[str, str], system_path: Path
-) -> tuple[Path | None, dict[str, Any]]:
+def _find_file(path: Path | None, env: Mapping[str, str], system_path: Path) -> tuple[Path | None, dict[str, Any]]:
     if path is not None:
         document = _read(path)
         if document is None:
@@ -146,9 +140,7 @@ def _read(path: Path) -> dict[str, Any] | None:
             Exit.CONFIG,
         ) from error
     except UnicodeDecodeError as error:
-        raise Fault(
-            f"{path}: found byte {error.start} not to be UTF-8, expected TOML", Exit.CONFIG
-        ) from error
+        raise Fault(f"{path}: found byte {error.start} not to be UTF-8, expected TOML", Exit.CONFIG) from error
     except tomllib.TOMLDecodeError as error:
         raise Fault(f"{path}: found {_one_line(error)}, expected TOML (key = value)", Exit.CONFIG) from error
 
@@ -213,9 +205,9 @@ def _converted(given: _Given) -> object:
     value = given.value
     try:
         if given.is_text and msgspec.inspect.type_info(kind).__class__ is msgspec.inspect.ListType:
-            value = tomllib.loads(f"value = {value}")["value"]
+            (value,) = tomllib.loads(f"value = {value}").values()
         converted: object = msgspec.convert(value, kind, strict=not given.is_text)
-    except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
+    except (msgspec.ValidationError, ValueError) as error:
         raise given.fault(describe(kind)) from error
     wrong = _out_of_sense(given.key, converted)
     if wrong:

@@ -12,12 +12,13 @@ import msgspec
 from msgspec import Meta
 
 Stage = Annotated[str, Meta(min_length=1, max_length=128)]
-Pair = Annotated[list[Stage], Meta(min_length=2, max_length=2)]
-PowerKey = Annotated[str, Meta(pattern=r"^[^:\s]+:[^:\s]+$", description="SOURCE:KEY")]
+Pair = Annotated[list[Stage], Meta(min_length=2, max_length=2, description='["STAGE", "STAGE"]')]
+PowerKey = Annotated[str, Meta(pattern=r"^[^:\s]+:[^:\s]+$")]
+PowerCut = Annotated[list[PowerKey], Meta(min_length=1, description='["SOURCE:KEY", ...]')]
 Bind = Annotated[str, Meta(pattern=r"^\S+:[0-9]{1,5}$", description="HOST:PORT")]
 
 
-def _default_power_sources() -> list[list[PowerKey]]:
+def _default_power_sources() -> list[PowerCut]:
     return [
         ["benchlab.usb:p_sys"],
         ["edge.*:power_total_watts"],
@@ -99,7 +100,7 @@ class Mux(Section, frozen=True):
     lateness_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 2500
     max_gap_ms: Annotated[int, Meta(gt=0, le=3_600_000)] = 2500
     signals_hz: Annotated[float, Meta(gt=0, le=1000)] = 1.0
-    power_sources: list[list[PowerKey]] = msgspec.field(default_factory=_default_power_sources)
+    power_sources: list[PowerCut] = msgspec.field(default_factory=_default_power_sources)
 
 
 class Config(Section, frozen=True):

@@ -29,9 +29,8 @@ def _in_words(kind: inspect.Type) -> str:
         return " or ".join(_in_words(t) for t in kind.types if not isinstance(t, inspect.NoneType))
     if isinstance(kind, inspect.LiteralType):
         return " or ".join(show(value) for value in kind.values)
-    if isinstance(kind, (inspect.ListType, inspect.CollectionType)):
-        size = f" of {kind.max_length}" if kind.max_length is not None else ""
-        return f"a list{size}: {_in_words(kind.item_type)}"
+    if isinstance(kind, inspect.ListType):
+        return f"a list of {_in_words(kind.item_type)}"
     if isinstance(kind, inspect.BoolType):
         return "true or false"
     if isinstance(kind, inspect.IntType):

@@ -108,9 +108,7 @@ def test_second_holder_is_told_file_name_and_pid(tmp_path: Path) -> None:
     path = tmp_path / "mux.lock"
     holder = hold(path)
     try:
-        with pytest.raises(
-            Fault, match=rf"mux\.lock is held by the test's holder \(pid {holder.pid}\)"
-        ) as caught:
+        with pytest.raises(Fault, match=rf"mux\.lock is held by the test's holder \(pid {holder.pid}\)") as caught:
             FileLock(path, "me").acquire()
         assert caught.value.code is Exit.IO
         assert FileLock(path, "me").holder == holder.pid
@@ -206,10 +204,7 @@ print(share(folder / "f"), oct(stat.S_IMODE(folder.stat().st_mode)))
 
 def test_storage_faults_say_what_mends_them() -> None:
     full = storage_fault(OSError(28, "No space left on device"), Path("/data"))
-    assert (
-        full.message
-        == "/data is on a full disk: free some space, or choose another place with --data-root DIR"
-    )
+    assert full.message == "/data is on a full disk: free some space, or choose another place with --data-root DIR"
     assert "read-only" in storage_fault(OSError(30, ""), Path("/data")).message
     assert "Input/output error" in storage_fault(OSError(5, "Input/output error"), Path("/data")).message
 
