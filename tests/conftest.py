@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,25 @@ def program_env(**extra: str) -> dict[str, str]:
     """Return an environment in which the programs import from this tree and see no host configuration."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("BENCHLAB_", "CX_"))}
     return {**kept, "PYTHONPATH": f"{REPOSITORY / 'apps'}:{REPOSITORY / 'libs'}", **extra}
+
+
+@pytest.fixture
+def component() -> Callable[[str, str], str]:
+    """Find a real program that a test talks to, as ``component("promtool", "prometheus")`` (its Debian package).
+
+    A test whose component is missing fails in CI, and is skipped elsewhere; both say what installs it.
+    """
+
+    def _component(command: str, package: str) -> str:
+        found = shutil.which(command)
+        if found:
+            return found
+        message = f"{command} is not there; to run this test: sudo apt-get install -y {package}"
+        if os.environ.get("CI"):
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+
+    return _component
 
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
