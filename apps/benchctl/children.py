@@ -40,9 +40,7 @@ class Child:
     Its own group keeps a terminal's Ctrl-C away from it: who started it decides when it ends.
     """
 
-    def __init__(
-        self, name: str, argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, name: str, argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.log = log
         self.stopping = False
@@ -77,6 +75,10 @@ class Child:
         if code is None:
             return False
         return code not in _ASKED_TO_STOP if self.stopping else True
+
+    def may_end(self) -> None:
+        """Say that it may end by itself from now on."""
+        self.stopping = True
 
     def terminate(self) -> None:
         """Ask it to stop; nothing happens if it has ended."""

@@ -65,9 +65,7 @@ class StopRequests:
         return self.count > 0
 
 
-def wait_until(
-    condition: Callable[[], object], timeout_s: float, stop: StopRequests, step_s: float = 0.05
-) -> bool:
+def wait_until(condition: Callable[[], object], timeout_s: float, stop: StopRequests, step_s: float = 0.05) -> bool:
     """Ask ``condition`` until it is true; give up after ``timeout_s`` or at the next stop signal."""
     deadline = time.monotonic() + timeout_s
     while not condition():

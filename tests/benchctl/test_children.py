@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from benchctl.children import Crew, program
 from benchctl.stopping import StopRequests, wait_until
 from benchlab.errors import Fault

@@ -1,0 +1,47 @@
+"""benchctl: the operator's command. This file only finds the command and hands over to it."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from benchlab import cli
+
+COMMANDS = {
+    "session": ("benchctl.sessions", "make, list, show, pin and close sessions"),
+    "verify": ("benchctl.verify", "check that every recorded line is accounted for"),
+    "tail": ("benchctl.tail", "show the last pairs, live"),
+    "record": ("benchctl.record", "record a session around a command"),
+    "mark": ("benchctl.mark", "put a bookmark into a session"),
+    "demo": ("benchctl.demo", "run everything with simulated devices"),
+}
+
+EXAMPLES = """\
+  benchctl session new lab-1
+  benchctl tail
+  benchctl mark "fan turned up"
+  benchctl verify lab-1
+  benchctl record --with telemetryd -- ./encode.sh
+  benchctl COMMAND --help"""
+
+
+@cli.run
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; what stands behind ``--`` is left to it untouched."""
+    words = sys.argv[1:] if argv is None else argv
+    cut = words.index("--") if "--" in words else len(words)
+    listing = "\n".join(f"  {name:8} {summary}" for name, (_, summary) in COMMANDS.items())
+    p = cli.parser("benchctl", f"The operator's command of BenchLab Linux Telemetry.\n\ncommands:\n{listing}", EXAMPLES)
+    p.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="see above")
+    p.add_argument("rest", nargs="...", metavar="...", help="the command's own options")
+    args = p.parse_args(words[:cut])
+    command = import_module(COMMANDS[args.command][0])
+    rest = args.rest
+    del args.rest
+    command_parser = command.parser()
+    code: int = command.run(command_parser.parse_args(rest, args), words[cut + 1 :])
+    return code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

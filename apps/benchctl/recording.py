@@ -1,0 +1,93 @@
+"""A session that benchctl itself records: muxd and collectors as children, and a clean end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from benchctl.children import Child, Crew, program
+from benchctl.stopping import StopRequests, wait_until
+from benchlab.log.vouched import read_vouched
+from benchlab.session import Session
+
+COLLECTOR_GRACE_S = 5.0
+MUX_FINISH_S = 30.0
+MUX_GRACE_S = 10.0
+
+
+class Recording:
+    """The children that record one session, all run with ``options``.
+
+    ``problems`` collects, in words, what did not work.
+    """
+
+    def __init__(self, session: Session, crew: Crew, options: Sequence[str]) -> None:
+        self.session = session
+        self.problems: list[str] = []
+        self._clock = session.clock()
+        self._crew = crew
+        self._mux: Child | None = None
+        self._collectors: list[Child] = []
+        self._options = options
+
+    def start_mux(self, pairs: Iterable[tuple[str, str]], bind: str) -> None:
+        """Start muxd for the pairs, its metrics on ``bind``."""
+        options = [word for pair in pairs for word in ("--pair", *pair)]
+        command = program("muxd", *self._options, *options, "--prom-bind", bind)
+        self._mux = self._crew.start("muxd", command)
+
+    def start_collector(self, name: str, options: Sequence[str] = ()) -> None:
+        """Start a collector with options of its own."""
+        self._collectors.append(self._crew.start(name, program(name, *self._options, *options)))
+
+    def wait_for_streams(self, timeout_s: float, stop: StopRequests) -> bool:
+        """Wait until every collector has begun its stream, or a child has fallen; say if all have begun."""
+        raw = self.session.dir / "raw"
+
+        def begun() -> int:
+            return sum(path.stat().st_size > 0 for path in raw.glob("*.jsonl"))
+
+        wanted = len(self._collectors)
+        wait_until(lambda: begun() >= wanted or self._crew.fallen(), timeout_s, stop)
+        return begun() >= wanted and not self._crew.fallen()
+
+    def wait_for_cut(self, stop: StopRequests) -> None:
+        """Wait until the session begins: after a rotation the one before has two more seconds."""
+        starts_ns = self.session.info.starts_ns or 0
+        wait_until(lambda: self._clock.now_ns() >= starts_ns, 10, stop)
+
+    def has_ended(self) -> bool:
+        """Say whether nothing is recorded any more: a child fell, or somebody else closed the session."""
+        self.session.reload()
+        return self.session.info.closed or bool(self._crew.fallen())
+
+    def finish(self, stop: StopRequests) -> None:
+        """Stop the collectors, close the session, let muxd finish it and stop muxd."""
+        stop.wait(0)  # the request that led here is answered by what follows
+        self._note_fallen()
+        self.problems += self._crew.stop(self._collectors, COLLECTOR_GRACE_S)
+        self.session.close(self._clock.now_ns())
+        if self._mux is not None and self._mux.exit_code is None:
+            self._mux.may_end()
+            self._wait_for_mux(self._mux, stop)
+            self.problems += self._crew.stop([self._mux], MUX_GRACE_S)
+        self._note_fallen()
+
+    def _note_fallen(self) -> None:
+        """Name the children that fell; those that ended well because the session was closed did not."""
+        self.session.reload()
+        for child in self._crew.fallen():
+            excused = self.session.info.closed and child.exit_code == 0
+            if not excused and (obituary := child.obituary()) not in self.problems:
+                self.problems.append(obituary)
+
+    def _wait_for_mux(self, mux: Child, stop: StopRequests) -> None:
+        def finished() -> bool:
+            return mux.exit_code is not None or self._is_final()
+
+        if not wait_until(finished, MUX_FINISH_S, stop):
+            why = "a second stop request" if stop.count > 1 else f"{MUX_FINISH_S:g} s"
+            self.problems.append(f"muxd had not finished session {self.session.name} after {why}")
+
+    def _is_final(self) -> bool:
+        vouched = read_vouched(self.session.dir / "state")
+        return vouched is not None and vouched.final

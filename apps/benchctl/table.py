@@ -1,0 +1,26 @@
+"""Plain tables: columns as wide as their content, never cut, so that they can be searched and copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+GAP = "  "
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """Yield a line of titles and a line for each row; columns of integers stand to the right."""
+    cells = [list(titles), *([_text(value) for value in row] for row in rows)]
+    columns = [_column(texts, rows, index) for index, texts in enumerate(zip(*cells, strict=True))]
+    for line in zip(*columns, strict=True):
+        yield GAP.join(line).rstrip()
+
+
+def _column(texts: Sequence[str], rows: Sequence[Sequence[object]], index: int) -> list[str]:
+    width = max(map(len, texts))
+    if rows and all(isinstance(row[index], int) for row in rows):
+        return [text.rjust(width) for text in texts]
+    return [text.ljust(width) for text in texts]
+
+
+def _text(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
