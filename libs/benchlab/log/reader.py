@@ -5,9 +5,6 @@ What a reader returns is a function of the bytes of the file: never of chunk siz
 
 from __future__ import annotations
 
-import os
-import stat
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,28 +12,14 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from benchlab.errors import Exit, Fault
 from benchlab.event import Event
+from benchlab.log.follow import FollowedFile, RawChanged
 from benchlab.log.lines import HEAD, MAX_LINE, BadLine, LineDecoder, Lines, bad_line, line_offsets
 from benchlab.log.timeguard import Candidate, TimeGuard
 
 __all__ = ["BadLine", "Batch", "RawChanged", "ReaderState", "StreamReader"]
 
 T = TypeVar("T")
-
-_FINGERPRINT = 64  # bytes before a position by which a file is known again
-
-
-class RawChanged(Fault):
-    """The file is no longer the one that was read: ``truncated``, ``replaced`` or ``missing``.
-
-    The reader stays where it is and says so again; start over with a new reader.
-    """
-
-    def __init__(self, path: Path, reason: str, offset: int) -> None:
-        super().__init__(f"{path} was {reason} after {offset} bytes of it had been read", Exit.IO)
-        self.path = path
-        self.reason = reason
 
 
 class ReaderState(msgspec.Struct, frozen=True):
@@ -50,10 +33,10 @@ class ReaderState(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Batch(Generic[T]):
-    """What one read found: the rows and bad lines decided by the bytes from ``start`` to ``end``.
+    """What one read found: rows in file order, bad lines in the order in which they were known to be bad.
 
-    ``at_end``: the file holds no more whole lines now. A bad line comes when it is decided, so a held one may
-    lie before ``start``-to-``end`` neighbours already reported; each comes once.
+    ``start`` and ``end`` are the reader's ``offset`` before and after; ``at_end``: no more whole lines are
+    there now. A held line is in no batch before it is decided, and every bad line is in exactly one.
     """
 
     rows: list[T]
@@ -98,14 +81,11 @@ class StreamReader(Generic[T]):
         guard_time: bool = True,
     ) -> None:
         self.path = path
-        self.limit = limit
+        self._file = FollowedFile(path, offset, limit)
         self._decoder = LineDecoder(decoder)
         guarded = guard_time and issubclass(decoder, Event)
         self._guard: TimeGuard[Any] | None = TimeGuard() if guarded else None
         self._chunk = max(1, min(chunk_bytes, MAX_LINE))
-        self._fd: int | None = None
-        self._pos = offset  # of the first byte not yet taken in
-        self._before = b""  # the bytes just before _pos: they must still be there
         self._reported = 0
         self._oversized: _Oversized | None = None
 
@@ -114,7 +94,7 @@ class StreamReader(Generic[T]):
         """Where a restored reader has to begin: behind all that is decided."""
         if self._guard is not None and self._guard.held is not None:
             return self._guard.held.offset
-        return self._pos if self._oversized is None else self._oversized.offset
+        return self._file.position if self._oversized is None else self._oversized.offset
 
     @property
     def held(self) -> bool:
@@ -123,7 +103,7 @@ class StreamReader(Generic[T]):
 
     def read(self) -> Batch[T]:
         """Return what the next chunk of whole lines holds; an empty batch if there is none."""
-        start, position = self.offset, self._pos
+        start, position = self.offset, self._file.position
         if self._oversized is not None:
             bad, at_end = self._skip(self._oversized)
             return Batch([], start, self.offset, self._new(bad), at_end)
@@ -141,13 +121,11 @@ class StreamReader(Generic[T]):
         A last line that lacks only its newline is taken; a torn one stays unread. Then a held first line is
         good, any other held line is bad. Call it when ``read`` is at the end; ``restore`` can undo it.
         """
-        start, position = self.offset, self._pos
+        start, position = self.offset, self._file.position
         data = self._unterminated_row()
-        lines = (
-            self._guarded(self._decoder.decode(data, position), data, position) if data else Lines([], [], [])
-        )
-        offsets = list(lines.offsets) if lines.offsets is not None else [position] * len(lines.rows)
-        rows = list(lines.rows)
+        lines = self._guarded(self._decoder.decode(data, position), data, position)
+        rows = lines.rows
+        offsets = [position] * len(rows) if lines.offsets is None else lines.offsets
         if self._guard is not None:
             good, bad = self._guard.flush()
             rows += [c.row for c in good]
@@ -158,44 +136,30 @@ class StreamReader(Generic[T]):
     def state(self) -> ReaderState:
         """Return what ``restore`` needs. Raises Fault (IO)."""
         offset = self.offset
-        reported = self._pos if self._oversized is None else self._oversized.offset
+        reported = self._file.position if self._oversized is None else self._oversized.offset
         highest_ns = None if self._guard is None else self._guard.highest_ns
-        return ReaderState(
-            offset, highest_ns, max(reported, self._reported), zlib.crc32(self._bytes_before(offset))
-        )
+        return ReaderState(offset, highest_ns, max(reported, self._reported), self._file.fingerprint(offset))
 
     def restore(self, state: ReaderState) -> None:
         """Go to where the reader stood that gave this state. Raises RawChanged if the file is another one."""
-        self._pos = state.offset
         self._reported = state.reported
         self._oversized = None
         if self._guard is not None:
             self._guard.held = None
             self._guard.highest_ns = state.highest_ns
-        self._before = self._bytes_before(state.offset)
-        if zlib.crc32(self._before) != state.fingerprint:
-            raise self._changed()
+        self._file.seek(state.offset, state.fingerprint)
 
     def unread(self) -> int:
         """Return how many bytes of the file lie beyond ``offset``."""
-        try:
-            size = self.path.stat().st_size
-        except OSError:
-            return 0
-        if self.limit is not None:
-            size = min(size, self.limit)
-        return max(0, size - self.offset)
+        return max(0, self._file.size() - self.offset)
 
     def sync(self) -> None:
         """Make what was read durable, whoever wrote it. Raises OSError."""
-        if self._fd is not None:
-            os.fdatasync(self._fd)
+        self._file.sync()
 
     def close(self) -> None:
         """Close the file; harmless when it is closed."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        self._file.close()
 
     def __enter__(self) -> StreamReader[T]:
         """Return the reader; leaving the block closes it."""
@@ -230,102 +194,41 @@ class StreamReader(Generic[T]):
         """Take in the next whole lines, up to a chunk of them, or the beginning of an oversized line."""
         size = self._chunk
         while True:
-            data, at_end = self._peek(size)
+            data, at_end = self._file.peek(size)
             cut = data.rfind(b"\n") + 1
             if cut:
                 data = data[:cut]
-                self._advance(data)
+                self._file.advance(data)
                 return data, at_end
             if len(data) > MAX_LINE:
-                self._oversized = _Oversized(self._pos, data[:HEAD])
-                self._advance(data)
-            if at_end or self._oversized is not None:
+                self._oversized = _Oversized(self._file.position, data[:HEAD])
+                self._file.advance(data)
+            if self._oversized is not None:
                 return b"", at_end
+            if at_end:
+                self._file.check()
+                return b"", True
             size = min(2 * size, MAX_LINE + 1)
 
     def _skip(self, line: _Oversized) -> tuple[list[BadLine], bool]:
         """Go on over an oversized line; return it once its end is seen."""
-        data, at_end = self._peek(max(self._chunk, HEAD))
+        data, at_end = self._file.peek(max(self._chunk, HEAD))
         cut = data.find(b"\n") + 1
-        self._advance(data[:cut] if cut else data)
+        self._file.advance(data[:cut] if cut else data)
         if not cut:
+            if not data:
+                self._file.check()
             return [], at_end
         self._oversized = None
-        length = self._pos - 1 - line.offset
+        length = self._file.position - 1 - line.offset
         return [bad_line(line.offset, line.head, "oversized", length=length)], at_end and cut == len(data)
 
     def _unterminated_row(self) -> bytes:
         """Take in a last line that lacks only its newline, and return it with one; b"" if there is none."""
         if self._oversized is not None:
             return b""
-        data, _ = self._peek(MAX_LINE + 1)
+        data, _ = self._file.peek(MAX_LINE + 1)
         if b"\n" in data or len(data) > MAX_LINE or len(self._decoder.decode(data + b"\n", 0).rows) != 1:
             return b""
-        self._advance(data)
+        self._file.advance(data)
         return data + b"\n"
-
-    def _advance(self, data: bytes) -> None:
-        self._pos += len(data)
-        self._before = (self._before + data[-_FINGERPRINT:])[-_FINGERPRINT:]
-
-    def _peek(self, size: int) -> tuple[bytes, bool]:
-        """Return up to ``size`` bytes from the position on, and whether the file ends with them."""
-        if not self._open():
-            return b"", True
-        if self.limit is not None:
-            size = max(0, min(size, self.limit - self._pos))
-        known = len(self._before)
-        data = self._pread(size + known, self._pos - known)
-        if data[:known] != self._before:
-            raise self._changed()
-        at_end = len(data) < size + known or (self.limit is not None and self._pos + size >= self.limit)
-        if len(data) == known:
-            self._check_still_there()
-        return data[known:], at_end
-
-    def _pread(self, size: int, offset: int) -> bytes:
-        assert self._fd is not None
-        try:
-            return os.pread(self._fd, size, offset)
-        except OSError as error:
-            raise Fault(f"{self.path} cannot be read at byte {offset}: {error.strerror}") from error
-
-    def _bytes_before(self, offset: int) -> bytes:
-        length = min(_FINGERPRINT, offset)
-        return self._pread(length, offset - length) if length and self._open() else b""
-
-    def _open(self) -> bool:
-        """Open the file unless it is open; return False while there is none."""
-        if self._fd is not None:
-            return True
-        try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            if self._pos:
-                raise RawChanged(self.path, "missing", self._pos) from None
-            return False
-        except OSError as error:
-            raise Fault(f"{self.path} cannot be opened: {error.strerror}") from error
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise Fault(f"{self.path} is not a regular file: a stream is one")
-        self._fd = fd
-        return True
-
-    def _check_still_there(self) -> None:
-        """Raise RawChanged if nothing can follow here because the file shrank, or another bears its name."""
-        assert self._fd is not None
-        ours = os.fstat(self._fd)
-        if ours.st_size < self._pos:
-            raise RawChanged(self.path, "truncated", self._pos)
-        try:
-            named = self.path.stat()
-        except FileNotFoundError:
-            raise RawChanged(self.path, "missing", self._pos) from None
-        if (named.st_dev, named.st_ino) != (ours.st_dev, ours.st_ino):
-            raise RawChanged(self.path, "replaced", self._pos)
-
-    def _changed(self) -> RawChanged:
-        assert self._fd is not None
-        shrank = os.fstat(self._fd).st_size < self._pos
-        return RawChanged(self.path, "truncated" if shrank else "replaced", self._pos)

@@ -14,8 +14,8 @@ class Vouched(msgspec.Struct, frozen=True):
     """How far the aligned files of a session are settled.
 
     ``outputs`` is file name -> bytes that will never change within ``generation``; what lies beyond is
-    provisional. ``final``: the session is closed and decided to its end. ``rebuilding``: a new generation is on
-    its way.
+    provisional. ``final``: the session is closed and decided to its end. ``rebuilding``: a new generation is
+    on its way.
     """
 
     generation: int
@@ -28,7 +28,7 @@ _decoder = msgspec.json.Decoder(Vouched)
 
 
 def read_vouched(state_dir: Path) -> Vouched | None:
-    """Return what muxd vouches for; None where it vouches for nothing: no checkpoint, or an unreadable one."""
+    """Return what muxd vouches for; None where that is nothing: no checkpoint, or an unreadable one."""
     try:
         return _decoder.decode((state_dir / "mux.json").read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):

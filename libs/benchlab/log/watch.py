@@ -17,9 +17,7 @@ _IN_DELETE = 0x200
 _IN_DELETE_SELF = 0x400
 _IN_MOVE_SELF = 0x800
 _IN_ONLYDIR = 0x1000000
-_EVENTS = (
-    _IN_MODIFY | _IN_MOVED_FROM | _IN_MOVED_TO | _IN_CREATE | _IN_DELETE | _IN_DELETE_SELF | _IN_MOVE_SELF
-)
+_EVENTS = _IN_MODIFY | _IN_MOVED_FROM | _IN_MOVED_TO | _IN_CREATE | _IN_DELETE | _IN_DELETE_SELF | _IN_MOVE_SELF
 _DOUBT_S = 1.0  # after so much silence, at the latest, the folder itself is looked at
 
 _Snapshot = dict[str, tuple[int, int, int]]
@@ -28,9 +26,10 @@ _Snapshot = dict[str, tuple[int, int, int]]
 class Watcher:
     """Wakes a reader when a file in ``directory`` appears, grows, moves or goes.
 
-    It polls every ``poll_s`` where there is no inotify (its instances are used up, the folder is not there yet),
-    and from the moment inotify is caught silent over a change, as on network file systems. A change between two calls of
-    ``wait`` is reported by the second, so a reader that reads to the end before it waits misses nothing.
+    It polls every ``poll_s`` where there is no inotify (its instances are used up, the folder is not there
+    yet), and from the moment inotify is caught silent over a change, as on network file systems. A change
+    between two calls of ``wait`` is reported by the second, so a reader that reads to the end before it waits
+    misses nothing.
     """
 
     def __init__(self, directory: Path, *, poll_s: float = 0.005) -> None:
