@@ -15,6 +15,9 @@ from pathlib import Path
 from benchlab.daemon import Source
 from benchlab.sim import SEED, LoadModel
 
+KERNEL_LANE = "kernel"
+"""The thread of the sources that read kernel memory only."""
+
 
 @dataclass(frozen=True)
 class Options:

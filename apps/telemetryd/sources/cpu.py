@@ -7,13 +7,14 @@ from pathlib import Path
 from benchlab.daemon import Absent, Reading, Source
 from benchlab.event import Scalar, Value
 from benchlab.host.cpu import CpuFrequency, CpuUsage, LoadAverage
-from telemetryd.sources import Options
+from telemetryd.sources import KERNEL_LANE, Options
 
 
 class CpuSource:
     """The processor of the host, since the sample before."""
 
     name = "cpu.psutil"
+    lane = KERNEL_LANE
     stamping = "end"
 
     def __init__(self, root: Path = Path("/"), period_s: float = 0.1) -> None:

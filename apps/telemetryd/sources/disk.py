@@ -7,13 +7,14 @@ from pathlib import Path
 from benchlab.daemon import Absent, Reading, Source
 from benchlab.event import Value
 from benchlab.host.disk import Disk, Disks
-from telemetryd.sources import Options
+from telemetryd.sources import KERNEL_LANE, Options
 
 
 class DiskSource:
     """Every whole disk that has served a request; ``dev`` is its name."""
 
     name = "disk.psutil"
+    lane = KERNEL_LANE
     stamping = "end"
 
     def __init__(self, root: Path = Path("/"), period_s: float = 0.1) -> None:

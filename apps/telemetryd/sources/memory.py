@@ -6,13 +6,14 @@ from pathlib import Path
 
 from benchlab.daemon import Reading, Source
 from benchlab.host.memory import MemoryInfo
-from telemetryd.sources import Options
+from telemetryd.sources import KERNEL_LANE, Options
 
 
 class MemorySource:
     """Memory as the kernel accounts for it."""
 
     name = "mem.psutil"
+    lane = KERNEL_LANE
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._info = MemoryInfo(root)

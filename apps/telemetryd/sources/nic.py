@@ -7,7 +7,7 @@ from pathlib import Path
 from benchlab.daemon import Absent, Reading, Source
 from benchlab.event import Value
 from benchlab.host.net import Interface, NetDevices
-from telemetryd.sources import Options
+from telemetryd.sources import KERNEL_LANE, Options
 
 _COUNTERS = ("rx_bytes", "tx_bytes", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped")
 
@@ -16,6 +16,7 @@ class NicSource:
     """Every interface that has carried a packet, but for the loopback; ``dev`` is its name."""
 
     name = "nic.psutil"
+    lane = KERNEL_LANE
     stamping = "end"
 
     def __init__(self, root: Path = Path("/"), period_s: float = 0.1) -> None:

@@ -75,10 +75,7 @@ class SimulatedGpu:
         """Return the integral of power_w over [start_ns, end_ns] in joules."""
         steps = self._model.energy_j(start_ns, end_ns, GPU_IDLE_W, GPU_FULL_W)
         ripple = sum(
-            watts
-            * period
-            / (math.tau * NS)
-            * (math.cos(_phase(start_ns, period)) - math.cos(_phase(end_ns, period)))
+            watts * period / (math.tau * NS) * (math.cos(_phase(start_ns, period)) - math.cos(_phase(end_ns, period)))
             for watts, period in _RIPPLES
         )
         return steps + ripple

@@ -13,9 +13,9 @@ from types import FrameType
 from typing import Any
 
 from benchlab.daemon.notify import Notifier
-from benchlab.daemon.schedule import NS, Backoff
-from benchlab.daemon.source import Source, describe
-from benchlab.daemon.worker import Clock, Log, Worker
+from benchlab.daemon.schedule import NS, Backoff, Schedule
+from benchlab.daemon.source import Source, describe, lane_of, period_of
+from benchlab.daemon.worker import Clock, Lane, Log, Worker
 from benchlab.errors import Exit
 from benchlab.event import Event, Value, meta
 
@@ -59,13 +59,7 @@ class Daemon:
         self._stop = stop or threading.Event()
         self._notifier = Notifier(env)
         self._signalled = False
-        start_ns = monotonic_ns()
-        self._workers = [
-            Worker(
-                source, writer, clock, period_s, self._stop, start_ns=start_ns, backoff=Backoff(*backoff_s)
-            )
-            for source in sources
-        ]
+        self._lanes = self._make_lanes(monotonic_ns(), backoff_s)
 
     def run(self) -> int:
         """Run to the end and return the exit code: 0, because being stopped is how a daemon ends well."""
@@ -77,12 +71,24 @@ class Daemon:
                 self._finish()
         return Exit.OK
 
+    @property
+    def _workers(self) -> list[Worker]:
+        return [worker for lane in self._lanes for worker in lane.workers]
+
+    def _make_lanes(self, start_ns: int, backoff_s: tuple[float, float]) -> list[Lane]:
+        lanes: dict[str, list[Worker]] = {}
+        for number, source in enumerate(self._sources):
+            schedule = Schedule(period_of(source, self._period_s), start_ns)
+            worker = Worker(source, self._writer, self._clock, schedule, Backoff(*backoff_s))
+            lanes.setdefault(lane_of(source) or f"{source.name} {number}", []).append(worker)
+        return [Lane(name, workers, self._stop) for name, workers in lanes.items()]
+
     def _start(self) -> None:
         table = [describe(source, self._period_s) for source in self._sources]
         period_ms = round(self._period_s * 1e3, 3)
         self._writer.start({**self._start_fields, "period_ms": period_ms, "sources": table})
-        for worker in self._workers:
-            worker.start()
+        for lane in self._lanes:
+            lane.start()
         self._notifier.send("READY=1")
         names = ", ".join(source.name for source in self._sources)
         log.info("%s samples %s every %g ms", self._name, names, period_ms)
@@ -112,9 +118,9 @@ class Daemon:
         self._notifier.send("STOPPING=1")
         self._stop.set()
         give_up_ns = monotonic_ns() + round(STOP_S * NS)
-        for worker in self._workers:
-            if not worker.join((give_up_ns - monotonic_ns()) / NS):
-                log.warning("%s did not return in time and is left behind", worker.source.name)
+        for lane in self._lanes:
+            if not lane.join((give_up_ns - monotonic_ns()) / NS):
+                log.warning("%s did not return in time and is left behind", lane.name)
         self._writer.stop()
         self._notifier.close()
 

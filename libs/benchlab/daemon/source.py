@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from benchlab.event import Event, Value
 
@@ -22,8 +23,7 @@ class Transient(Exception):
     """The device is there and did not answer as it should: try later."""
 
 
-@dataclass
-class Reading:
+class Reading(msgspec.Struct):
     """One reading of one device, before it has become a line of the log.
 
     ``ts_ns`` is when it was true, on the session's timeline; without it the loop stamps by the source's rule.
@@ -44,7 +44,8 @@ class Source(Protocol):
 
     It may also have these attributes: ``period_s`` (the collector's unless it says otherwise), ``stamping``
     ("midpoint", the rule unless it says otherwise, or "end", for what was measured since the sample before),
-    ``window_ms`` (the time a reading is averaged over) and ``dev``.
+    ``window_ms`` (the time a reading is averaged over), ``dev``, and ``lane``: sources with the same lane
+    share a thread, which saves wake-ups. It is for those that read kernel memory only, and so cannot block.
     """
 
     name: str
@@ -61,6 +62,12 @@ def period_of(source: Source, default_s: float) -> float:
     """Return how often a source is sampled, in seconds."""
     period_s: float | None = getattr(source, "period_s", None)
     return default_s if period_s is None else period_s
+
+
+def lane_of(source: Source) -> str | None:
+    """Return the name of the thread a source shares, None if it has its own."""
+    lane: str | None = getattr(source, "lane", None)
+    return lane
 
 
 def describe(source: Source, default_s: float) -> dict[str, Any]:

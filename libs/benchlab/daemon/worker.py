@@ -1,4 +1,4 @@
-"""One source's own thread: sample, write, wait. What happens to it happens to no other source."""
+"""Threads that sample, write and wait. What happens to one source happens to no other."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from time import monotonic_ns
 from typing import Protocol
 
-from benchlab.daemon.schedule import Backoff, Schedule
-from benchlab.daemon.source import Absent, Source, Transient, failure, period_of, take
+from benchlab.daemon.schedule import NS, Backoff, Schedule
+from benchlab.daemon.source import Absent, Source, Transient, failure, take
 from benchlab.event import Event, Value, meta
 
 log = logging.getLogger(__name__)
@@ -48,41 +48,102 @@ class Log(Protocol):
 
 
 class Worker:
-    """Samples one source until told to stop.
+    """Samples one source whenever it is due.
 
     A failure is one ``source_down`` line, however often it repeats; then attempts come with growing waits,
     and the first success is ``source_up``. ``ticks`` counts good samples, ``errors`` failed ones.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        sink: Log,
-        clock: Clock,
-        default_period_s: float,
-        stop: threading.Event,
-        *,
-        start_ns: int,
-        backoff: Backoff,
-    ) -> None:
+    def __init__(self, source: Source, sink: Log, clock: Clock, schedule: Schedule, backoff: Backoff) -> None:
         self.source = source
         self.ticks = 0
         self.errors = 0
         self._sink = sink
         self._clock = clock
-        self._stop = stop
-        self._schedule = Schedule(period_of(source, default_period_s), start_ns)
+        self._schedule = schedule
         self._backoff = backoff
-        self._busy_since_ns: int | None = None
-        self._down: Mapping[str, Value] | None = None
         self._lock = threading.Lock()
-        self._quarantined = False
-        self._thread = threading.Thread(target=self._run, name=source.name, daemon=True)
+        self._busy_since_ns: int | None = None
+        self._is_quarantined = False
+        self._down: Mapping[str, Value] | None = None
+
+    @property
+    def due_ns(self) -> int:
+        """When the next sample is due, on CLOCK_MONOTONIC."""
+        return self._schedule.due_ns
 
     @property
     def late_ticks(self) -> int:
         """Samples that were skipped because their time had passed."""
         return self._schedule.skipped
+
+    def tick(self) -> None:
+        """Take a sample and write it."""
+        self._busy_since_ns = monotonic_ns()
+        try:
+            events = take(self.source, self._clock.now_ns)
+            if self._leave_quarantine():
+                self._retry_later()  # what it says at last was true too long ago to be worth a line
+                return
+            if self._down is not None:
+                self._report_up()
+            self._sink.write(events)
+        except Exception as error:  # a source may fail in any way; the loop outlives it
+            self._failed(error)
+            return
+        self.ticks += 1
+        self._backoff.reset()
+        self._schedule.advance(monotonic_ns())
+
+    def check(self, now_ns: int, deadline_ns: int) -> None:
+        """Declare the source down if its sample has run for longer than the deadline."""
+        with self._lock:
+            busy_since_ns = self._busy_since_ns
+            if self._is_quarantined or busy_since_ns is None or now_ns - busy_since_ns < deadline_ns:
+                return
+            self._is_quarantined = True
+            self.errors += 1
+        reason = f"no answer for {deadline_ns / NS:g} s: quarantined until it returns"
+        self._report_down({"which": self.source.name, "reason": reason})
+
+    def _leave_quarantine(self) -> bool:
+        """End the time under watch; return whether the deadline had passed."""
+        with self._lock:
+            was, self._is_quarantined, self._busy_since_ns = self._is_quarantined, False, None
+            return was
+
+    def _failed(self, error: Exception) -> None:
+        self._leave_quarantine()
+        self.errors += not isinstance(error, Absent)
+        fields = failure(error, self.source.name)
+        if self._down != fields:
+            if not isinstance(error, (Absent, Transient)):
+                log.error("%s failed: a defect in its reader", self.source.name, exc_info=error)
+            self._report_down(fields)
+        self._retry_later()
+
+    def _retry_later(self) -> None:
+        self._schedule.postpone(monotonic_ns() + self._backoff.next_ns())
+
+    def _report_down(self, fields: Mapping[str, Value]) -> None:
+        self._down = fields
+        log.warning("%s is down: %s", self.source.name, fields["reason"])
+        self._sink.write([meta(self._clock.now_ns(), "source_down", fields)])
+
+    def _report_up(self) -> None:
+        self._down = None
+        log.info("%s is up", self.source.name)
+        self._sink.write([meta(self._clock.now_ns(), "source_up", {"which": self.source.name})])
+
+
+class Lane:
+    """A thread, and the sources that it samples: one, or several that are known never to block."""
+
+    def __init__(self, name: str, workers: Sequence[Worker], stop: threading.Event) -> None:
+        self.name = name
+        self.workers = workers
+        self._stop = stop
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
@@ -93,69 +154,22 @@ class Worker:
         self._thread.join(max(0.0, timeout_s))
         return not self._thread.is_alive()
 
-    def check(self, now_ns: int, deadline_ns: int) -> None:
-        """Declare the source down if its sample has run for longer than the deadline."""
-        with self._lock:
-            busy_since_ns = self._busy_since_ns
-            if self._quarantined or busy_since_ns is None or now_ns - busy_since_ns < deadline_ns:
-                return
-            self._quarantined = True
-            self.errors += 1
-        reason = f"no answer for {deadline_ns / 1e9:g} s: quarantined until it returns"
-        self._report_down({"which": self.source.name, "reason": reason})
-
     def _run(self) -> None:
-        while not self._wait_until_due():
-            self._tick()
+        while not self._wait():
+            now_ns = monotonic_ns()
+            for worker in self.workers:
+                if worker.due_ns <= now_ns and not self._stop.is_set():
+                    self._guarded(worker)
 
-    def _wait_until_due(self) -> bool:
+    def _wait(self) -> bool:
         """Wait for the next deadline; return True when it is time to stop instead."""
-        wait_ns = self._schedule.due_ns - monotonic_ns()
-        return self._stop.wait(wait_ns / 1e9) if wait_ns > 0 else self._stop.is_set()
+        wait_ns = min(worker.due_ns for worker in self.workers) - monotonic_ns()
+        return self._stop.wait(wait_ns / NS) if wait_ns > 0 else self._stop.is_set()
 
-    def _tick(self) -> None:
-        self._busy_since_ns = monotonic_ns()
+    def _guarded(self, worker: Worker) -> None:
+        """Let a worker work; a log that was closed meanwhile, because this thread was stuck, is no failure."""
         try:
-            events = take(self.source, self._clock.now_ns)
-        except Exception as error:  # a source may fail in any way; the loop outlives it
-            self._failed(error)
-            return
-        if self._leave_quarantine():
-            self._retry_later()  # what it says now was true before the deadline passed: not worth a line
-            return
-        self.ticks += 1
-        if self._down is not None:
-            self._report_up()
-        self._backoff.reset()
-        self._sink.write(events)
-        self._schedule.advance(monotonic_ns())
-
-    def _leave_quarantine(self) -> bool:
-        """End the time under watch; return whether the deadline had passed."""
-        with self._lock:
-            was, self._quarantined, self._busy_since_ns = self._quarantined, False, None
-            return was
-
-    def _failed(self, error: Exception) -> None:
-        if not self._leave_quarantine():
-            self.errors += 0 if isinstance(error, Absent) else 1
-        fields = failure(error, self.source.name)
-        if self._down != fields:
-            if not isinstance(error, Absent | Transient):
-                log.error("%s failed: a defect in its reader", self.source.name, exc_info=error)
-            self._report_down(fields)
-        self._retry_later()
-
-    def _retry_later(self) -> None:
-        self._schedule.postpone(monotonic_ns() + self._backoff.next_ns())
-
-    def _report_down(self, fields: Mapping[str, Value]) -> None:
-        self._down = fields
-        if not self._stop.is_set():
-            log.warning("%s is down: %s", self.source.name, fields["reason"])
-            self._sink.write([meta(self._clock.now_ns(), "source_down", fields)])
-
-    def _report_up(self) -> None:
-        self._down = None
-        log.info("%s is up", self.source.name)
-        self._sink.write([meta(self._clock.now_ns(), "source_up", {"which": self.source.name})])
+            worker.tick()
+        except ValueError:
+            if not self._stop.is_set():
+                raise

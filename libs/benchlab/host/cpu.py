@@ -6,24 +6,24 @@ Sources: proc_stat(5), proc_loadavg(5), Documentation/admin-guide/pm/cpufreq.rst
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic_ns
+
+import msgspec
 
 from benchlab.daemon.source import Absent
 from benchlab.host.procfile import ProcFile, Rates
 
 TOTAL = -1
 
-_IDLE = slice(3, 5)  # idle and iowait
-_TIMES = slice(0, 8)  # guest times follow; they are contained in user and nice
+_IDLE, _IOWAIT = 3, 4
+_TIMES = 8  # guest times follow; they are contained in user and nice
 _CPUINFO_EVERY_NS = 1_000_000_000
 
 Times = tuple[int, int]  # busy and idle, in ticks
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """How busy the processor was since the reading before, in percent.
 
     ``cores`` has only cores that were online at both readings and whose counters did not go backwards;
@@ -63,15 +63,15 @@ class CpuUsage:
 def _parse_stat(data: bytes) -> tuple[dict[int, Times], int]:
     """Return busy and idle ticks by core (TOTAL for all), and the count of context switches."""
     times: dict[int, Times] = {}
-    for line in data.splitlines():
-        if not line.startswith(b"cpu"):
-            break
+    for line in data.split(b"\n"):
         name, *fields = line.split()
-        ticks = [int(field) for field in fields[_TIMES]]
-        idle = sum(ticks[_IDLE])
+        if not name.startswith(b"cpu"):
+            break
+        ticks = list(map(int, fields[:_TIMES]))
+        idle = ticks[_IDLE] + ticks[_IOWAIT]
         times[int(name[3:] or TOTAL)] = (sum(ticks) - idle, idle)
-    if TOTAL not in times or min(map(min, times.values())) < 0:
-        raise ValueError("no total")
+    if TOTAL not in times:
+        raise ValueError("no line for all cores")
     return times, int(data.split(b"\nctxt ", 1)[1].split(b"\n", 1)[0])
 
 
@@ -95,34 +95,34 @@ class CpuFrequency:
     def __init__(self, root: Path = Path("/"), monotonic: Callable[[], int] = monotonic_ns) -> None:
         self._root = root
         self._monotonic = monotonic
-        self._files: dict[int, ProcFile | None] = {}
+        self._online: tuple[int, ...] = ()
+        self._files: dict[int, ProcFile] = {}
         self._cpuinfo = ProcFile(root, "proc/cpuinfo")
         self._cpuinfo_ns: int | None = None
         self._from_cpuinfo: dict[int, float] = {}
 
     def read(self, online: tuple[int, ...]) -> dict[int, float]:
         """Return the clock of those cores that tell it. Raises Transient for garbage, never Absent."""
-        if set(self._files) != set(online):
-            self._forget_all_but(online)
-        found = {core: mhz for core in online if (mhz := self._read_core(core)) is not None}
-        return found or self._read_cpuinfo()
+        if online != self._online:
+            self._look_up(online)
+        found = {core: self._read_core(core) for core in tuple(self._files)}
+        known = {core: mhz for core, mhz in found.items() if mhz is not None}
+        return known or self._read_cpuinfo()
 
-    def _forget_all_but(self, online: tuple[int, ...]) -> None:
-        for core in set(self._files) - set(online):
-            if (file := self._files.pop(core)) is not None:
-                file.close()
-        for core in online:
-            name = f"sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq"
-            self._files.setdefault(core, ProcFile(self._root, name))
+    def _look_up(self, online: tuple[int, ...]) -> None:
+        """Begin anew with these cores."""
+        for file in self._files.values():
+            file.close()
+        name = "sys/devices/system/cpu/cpu{}/cpufreq/scaling_cur_freq"
+        self._files = {core: ProcFile(self._root, name.format(core)) for core in online}
+        self._online = online
 
     def _read_core(self, core: int) -> float | None:
         file = self._files[core]
-        if file is None:
-            return None
         try:
             data = file.read()
         except Absent:
-            self._files[core] = None  # asked again when the set of cores changes
+            del self._files[core]  # asked again when the set of cores changes
             return None
         try:
             return int(data) / 1e3

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic_ns
+
+import msgspec
 
 from benchlab.host.procfile import ProcFile, Rates
 
@@ -21,8 +22,7 @@ _PARTITION = re.compile(r"(.*\dp|[a-z]+d[a-z]+)\d+$")
 _MIN_FIELDS = 14
 
 
-@dataclass(frozen=True)
-class Disk:
+class Disk(msgspec.Struct, frozen=True):
     """One disk: bytes since boot, requests in hand, and what is known since the reading before.
 
     Rates are per second, waits milliseconds per request, ``busy`` percent; a wait needs a request.

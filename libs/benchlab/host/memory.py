@@ -6,8 +6,9 @@ Source: proc_meminfo(5). Sizes are bytes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from benchlab.host.procfile import ProcFile
 
@@ -16,8 +17,7 @@ _FIELD = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(msgspec.Struct, frozen=True):
     """Memory of the host in bytes; None where this kernel does not say.
 
     ``available_b`` is the kernel's estimate of what programs can still get without swapping; ``used_b`` is

@@ -6,9 +6,10 @@ Source: proc_pid_net(5).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic_ns
+
+import msgspec
 
 from benchlab.host.procfile import ProcFile, Rates
 
@@ -28,8 +29,7 @@ _COLUMNS = {
 _HEADER_LINES = 2
 
 
-@dataclass(frozen=True)
-class Interface:
+class Interface(msgspec.Struct, frozen=True):
     """One interface: its counters, and the rates since the reading before of those in RATED."""
 
     counters: dict[str, int]
