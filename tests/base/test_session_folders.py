@@ -219,7 +219,7 @@ def test_folder_named_current_is_refused(tmp_path: Path) -> None:
 
 def test_sessions_are_listed_by_description_then_name_then_mtime(tmp_path: Path) -> None:
     describe(tmp_path, "dev", created="2025-03-01T00:00:00Z")
-    describe(tmp_path, "2025-01-01T00-00-00Z", created="2025-04-01T00:00:00.5+00:00")
+    describe(tmp_path, "2025-01-01T00-00-00Z", created="2025-04-01T00:00:00.500000+00:00")
     (sessions_root(tmp_path) / "2025-02-01T00-00-00Z-2" / "raw").mkdir(parents=True)
     describe(tmp_path, "2025-02-31T00-00-00Z")
     old = describe(tmp_path, "old", created="yesterday")
