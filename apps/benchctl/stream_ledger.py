@@ -53,6 +53,7 @@ class StreamLedger(msgspec.Struct):
 
     ``written`` counts the lines in the file, ``total`` is what the product's reader made of them, ``taken``
     the same up to where muxd has taken them. ``torn_bytes`` lie behind the last line end and are no line yet.
+    ``findings`` lists the first of each kind, ``unlisted`` counts the others.
     """
 
     file: str
@@ -70,6 +71,7 @@ class StreamLedger(msgspec.Struct):
     clock_steps: int = 0
     running: bool = False
     findings: list[Finding] = msgspec.field(default_factory=list)
+    unlisted: int = 0
 
 
 class StreamAudit:
@@ -117,6 +119,8 @@ class StreamAudit:
         self._listed[kind] = listed + 1
         if listed < LISTED:
             self.ledger.findings.append(Finding(kind, self.ledger.file, message, offset))
+        else:
+            self.ledger.unlisted += 1
 
     def _is_late(self, event: Event, batch: Batch[Event], index: int) -> bool:
         newest_ns = self._newest_ns

@@ -70,9 +70,13 @@ def _print(report: Report) -> None:
     print()
     for finding in report.findings:
         print(f"{finding.kind}: {place(finding)}: {finding.message}")
+    for stream in report.streams:
+        if stream.unlisted:
+            print(f"{stream.file}: {stream.unlisted:,} more of the kinds above, not listed")
     for advice in report.advice:
         print(f"note: {advice}")
-    print(f"{len(report.findings)} finding(s)" if report.findings else "balanced")
+    count = len(report.findings) + sum(stream.unlisted for stream in report.streams)
+    print(f"{count:,} finding(s)" if count else "balanced")
 
 
 def _stream_table(streams: list[StreamLedger]) -> Iterator[str]:

@@ -18,8 +18,7 @@ from benchlab.errors import Fault
 
 SLEEPER = "import time; print('ready', flush=True); time.sleep(60)"
 STUBBORN = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); "
-    "time.sleep(60)"
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
 )
 
 
