@@ -6,7 +6,7 @@ Format version 1, described in docs/FORMAT.md. Times are integer nanoseconds of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Union
+from typing import Annotated, Any
 
 import msgspec
 
@@ -16,9 +16,9 @@ META = "meta"
 PIPELINE = "pipeline"
 BOOKMARK = "bookmark"
 
-Scalar = Union[int, float, bool, str]
+Scalar = int | float | bool | str
 Table = list[dict[str, Scalar]]
-Value = Union[Scalar, Table]
+Value = Scalar | Table
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
