@@ -11,10 +11,10 @@ from benchlab import __version__, clock
 from benchlab.cli import Context
 from benchlab.clock import SessionClock
 from benchlab.daemon import Daemon, Source, once
+from benchlab.daemon.following import FollowingLog
 from benchlab.errors import Exit, Fault
 from benchlab.event import Value
-from benchlab.log.writer import LogWriter
-from benchlab.session import NAME, open_session
+from benchlab.session import CURRENT, NAME, Session, open_session
 
 MakeSources = Callable[[SessionClock, int], Sequence[Source]]
 """Builds the sources from the timeline and the time in ns at which the session starts on it."""
@@ -65,20 +65,19 @@ def _record(
     if not NAME.fullmatch(stream):
         raise Fault(f"--stream: found {stream!r}, expected letters, digits, '.', '_' or '-'", Exit.USAGE)
     general = ctx.config.general
-    session = open_session(ctx.data_root, ctx.session_name, node=general.node_name, config_digest=ctx.loaded.digest)
+
+    def current() -> Session:
+        return open_session(ctx.data_root, ctx.session_name, node=general.node_name, config_digest=ctx.loaded.digest)
+
+    session = current()
+    follow = current if ctx.session_name == CURRENT else None
     timeline = session.clock()
     sources = select(make_sources(timeline, session.info.starts_ns or 0), args.source)
-    writer = LogWriter(
-        session.raw / f"{stream}.jsonl",
-        session.state / f"{stream}.lock",
-        clock=timeline.now_ns,
-        fsync_s=general.fsync_s,
-    )
+    log = FollowingLog(session, stream, fsync_s=general.fsync_s, follow=follow)
     start_fields: dict[str, Value] = {
         "version": __version__,
         "boot_id": clock.boot_id(),
         "disorder_ms": collector.disorder_ms,
         "config_digest": ctx.loaded.digest,
-        "session": session.name,
     }
-    return Daemon(collector.name, sources, writer, timeline, period_s, start_fields=start_fields).run()
+    return Daemon(collector.name, sources, log, log.clock, period_s, start_fields=start_fields).run()
