@@ -76,7 +76,7 @@ class StreamReader(Generic[T]):
         decoder: type[T],
         offset: int = 0,
         *,
-        chunk_bytes: int = 256 * 1024,
+        chunk_bytes: int = 64 * 1024,
         limit: int | None = None,
         guard_time: bool = True,
     ) -> None:

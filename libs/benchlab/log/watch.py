@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import select
+import struct
 import time
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +17,12 @@ _IN_CREATE = 0x100
 _IN_DELETE = 0x200
 _IN_DELETE_SELF = 0x400
 _IN_MOVE_SELF = 0x800
+_IN_UNMOUNT = 0x2000
+_IN_IGNORED = 0x8000
 _IN_ONLYDIR = 0x1000000
 _EVENTS = _IN_MODIFY | _IN_MOVED_FROM | _IN_MOVED_TO | _IN_CREATE | _IN_DELETE | _IN_DELETE_SELF | _IN_MOVE_SELF
+_GONE = _IN_DELETE_SELF | _IN_MOVE_SELF | _IN_UNMOUNT | _IN_IGNORED
+_HEADER = struct.Struct("iIII")  # watch, mask, cookie, length of the name that follows
 _DOUBT_S = 1.0  # after so much silence, at the latest, the folder itself is looked at
 
 _Snapshot = dict[str, tuple[int, int, int]]
@@ -26,8 +31,8 @@ _Snapshot = dict[str, tuple[int, int, int]]
 class Watcher:
     """Wakes a reader when a file in ``directory`` appears, grows, moves or goes.
 
-    It polls every ``poll_s`` where there is no inotify (its instances are used up, the folder is not there
-    yet), and from the moment inotify is caught silent over a change, as on network file systems. A change
+    It polls every ``poll_s`` where there is no inotify (its instances are used up, the folder is not there),
+    and from the moment inotify is caught silent over a change, as on network file systems. A change
     between two calls of ``wait`` is reported by the second, so a reader that reads to the end before it waits
     misses nothing.
     """
@@ -36,7 +41,7 @@ class Watcher:
         self.directory = directory
         self._poll_s = poll_s
         self._fd = _inotify(directory)
-        self._seen: _Snapshot | None = None if self._fd is not None else _snapshot(directory)
+        self._seen: _Snapshot | None = _snapshot(directory)  # None: not looked at since inotify spoke last
 
     @property
     def polling(self) -> bool:
@@ -78,12 +83,9 @@ class Watcher:
         poller.register(self._fd, select.POLLIN)
         if not poller.poll(timeout_s * 1000):
             return False
-        try:
-            while os.read(self._fd, 65536):
-                pass
-        except BlockingIOError:
-            pass
         self._seen = None
+        if any(mask & _GONE for mask in _take_masks(self._fd)):
+            self.close()  # the folder of this name, if there is one again, is another
         return True
 
     def _was_deaf(self) -> bool:
@@ -118,6 +120,21 @@ def _inotify(directory: Path) -> int | None:
         os.close(fd)
         return None
     return fd
+
+
+def _take_masks(fd: int) -> list[int]:
+    """Take all that inotify has to report now, and return what kinds of events it was."""
+    masks = []
+    while True:
+        try:
+            data = os.read(fd, 65536)
+        except BlockingIOError:
+            return masks
+        position = 0
+        while position < len(data):
+            _, mask, _, length = _HEADER.unpack_from(data, position)
+            position += _HEADER.size + length
+            masks.append(mask)
 
 
 def _snapshot(directory: Path) -> _Snapshot:
