@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from operator import attrgetter
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from benchlab.log.lines import BadLine, bad_line
 
@@ -21,7 +22,8 @@ R = TypeVar("R", bound=Timed)
 _times = attrgetter("ts_ns")
 
 
-class Candidate(NamedTuple, Generic[R]):
+@dataclass(frozen=True)
+class Candidate(Generic[R]):
     """A good line on trial: its row, its offset and its bytes without the newline."""
 
     row: R
