@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchctl.children import Crew
-from benchctl.exports import export, session_options
+from benchctl.exports import Export, export, session_options
 from benchctl.live import LiveStatus, StatusLine
 from benchctl.ports import check_port, moved
 from benchctl.recording import Recording
@@ -120,19 +120,19 @@ def _conclude(recording: Recording, options: Sequence[str], *, interrupted: bool
     """Export, sum up on stdout, and tell what did not work."""
     folder = recording.session.dir
     summary = summarise_session(folder)
-    problems = recording.problems
-    files: list[Path] = []
+    made = Export()
     if any(pair.pairs for pair in summary.pairs):
-        exported = export(folder, options, PAIR)
-        files = exported.files
-        problems += [said for said in (exported.finding, exported.failure) if said]
-    elif not problems:
-        problems.append("stopped before the first pair: there is nothing to export")
+        made = export(folder, options, PAIR)
+    else:
+        made.finding = "stopped before the first pair: there is nothing to export"
     print(f"session    {folder}")
-    for text in (*lines(summary), *(f"export     {file}" for file in files)):
+    for text in (*lines(summary), *(f"export     {file}" for file in made.files)):
         print(text)
-    for problem in problems:
+    failures = [*recording.problems, *([made.failure] if made.failure else [])]
+    for problem in (*failures, *([made.finding] if made.finding else [])):
         print(f"benchctl demo: {problem}", file=sys.stderr)
-    if not problems:
+    if failures:
+        return Exit.IO
+    if made.finding is None:
         return Exit.OK
-    return Exit.INTERRUPTED if interrupted and not summary.pairs else Exit.IO
+    return Exit.INTERRUPTED if interrupted else Exit.FINDING

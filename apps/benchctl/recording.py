@@ -64,6 +64,8 @@ class Recording:
         """Stop the collectors, close the session, let muxd finish it and stop muxd."""
         stop.wait(0)  # the request that led here is answered by what follows
         self._note_fallen()
+        if self.session.info.closed:
+            self.problems.append(f"session {self.session.name} was closed by somebody else meanwhile")
         self.problems += self._crew.stop(self._collectors, COLLECTOR_GRACE_S)
         self.session.close(self._clock.now_ns())
         if self._mux is not None and self._mux.exit_code is None:

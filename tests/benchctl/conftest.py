@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from benchctl.main import main
+from benchlab import cli
 
 
 class Done(NamedTuple):
@@ -39,3 +40,9 @@ def benchctl(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyt
         return Done(code, *capfd.readouterr())
 
     return _benchctl
+
+
+@pytest.fixture
+def bind() -> str:
+    """Return an address for muxd's metrics that nobody uses."""
+    return f"127.0.0.1:{cli.free_port()}"

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from benchctl.children import Crew, program
 from benchctl.stopping import StopRequests, wait_until
 from benchlab.errors import Fault
+from support.processes import until
 
 SLEEPER = "import time; print('ready', flush=True); time.sleep(60)"
 STUBBORN = (
@@ -24,13 +24,6 @@ STUBBORN = (
 
 def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
-
-
-def until(condition: object, seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def is_running(pid: int) -> bool:
