@@ -24,10 +24,6 @@ _VERSION = re.compile(r"\d+(\.\d+){1,3}")
 _Test = Callable[[Any], bool]
 
 
-class _NoNumberError(ValueError):
-    """NaN or Infinity, which JSON has no word for."""
-
-
 def check(path: Path) -> Iterator[Finding]:
     """Yield what is wrong with a file. Line 1 stands for a document of one line.
 
@@ -35,16 +31,9 @@ def check(path: Path) -> Iterator[Finding]:
     """
     if not path.name.endswith(".json"):
         yield Finding(0, f"name {path.name}: expected the extension .json in lower case")
-    try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig"), parse_constant=_refuse)
-    except json.JSONDecodeError as error:
-        yield Finding(error.lineno, f"no JSON: {error.msg} at column {error.colno}")
-        return
-    except UnicodeDecodeError as error:
-        yield Finding(0, f"no UTF-8 text: byte {error.start}")
-        return
-    except _NoNumberError as error:
-        yield Finding(0, f"{error} is no JSON: expected numbers only")
+    document = _load(path)
+    if isinstance(document, Finding):
+        yield document
         return
     if not isinstance(document, dict):
         yield Finding(1, "the root is no object: expected Hash, Info and Runs")
@@ -52,8 +41,22 @@ def check(path: Path) -> Iterator[Finding]:
     yield from (Finding(1, reason) for reason in _document(document))
 
 
+def _load(path: Path) -> Any:
+    """Return the document, or the one finding that tells why there is none."""
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"), parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        return Finding(error.lineno, f"no JSON: {error.msg} at column {error.colno}")
+    except UnicodeDecodeError as error:
+        return Finding(0, f"no UTF-8 text: byte {error.start}")
+    except RecursionError:
+        return Finding(0, "no capture: nested too deeply")
+    except ValueError as error:  # NaN, Infinity, a number of thousands of digits
+        return Finding(0, f"no JSON: {error}")
+
+
 def _refuse(word: str) -> float:
-    raise _NoNumberError(word)
+    raise ValueError(f"{word} is no number")
 
 
 def _document(document: dict[str, Any]) -> Iterator[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice, repeat
 from typing import Any, NamedTuple, TextIO
 from uuid import NAMESPACE_OID, uuid5
 
 from cx_exporter.about import About
-from cx_exporter.frames import Frame
+from cx_exporter.frames import Arranged, Frame
 from cx_exporter.sensors import Power
 
 OTHER_PRESENT_MODE = 9
@@ -47,15 +48,16 @@ CAPTURE: dict[str, Callable[[Frame], float | int | bool] | float] = {
 """Every array of CaptureData: a figure of the frame, or one value for all. QPCTime counts 100 ns ticks."""
 
 
-def write(out: TextIO, about: About, frames: Iterable[Frame], power: Power, hashes: Hashes) -> None:
-    """Write the whole file, going through the frames once for each array, in bounded memory."""
+def write(out: TextIO, about: About, made: Arranged, power: Power, hashes: Hashes) -> None:
+    """Write the whole file, going through the frames once for each array that varies, in bounded memory."""
     out.write(f'{{"Hash":{_text(hashes.capture)},\n"Info":{_text(info(about, hashes))},\n"Runs":[{{')
     out.write(f'"Hash":{_text(hashes.run)},"PresentMonRuntime":"Other",\n"CaptureData":{{')
     for i, (name, figure) in enumerate(CAPTURE.items()):
-        if name == "PcLatency" and about.metric == "latency":
-            figure = 0.0
         out.write(f'{"," if i else ""}\n"{name}":[')
-        _write_values(out, (figure(f) if callable(figure) else figure for f in frames))
+        if callable(figure) and not (name == "PcLatency" and about.metric == "latency"):
+            _write_values(out, map(_value, map(figure, made)))
+        else:
+            _write_values(out, repeat(_value(0.0 if callable(figure) else figure), len(made.frames)))
         out.write("]")
     out.write(f'}},\n"SensorData2":{_text(power.sensors)}')
     for name in ("PmdGpuPower", "PmdCpuPower", "PmdSystemPower"):
@@ -87,17 +89,11 @@ def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _write_values(out: TextIO, values: Iterator[float]) -> None:
-    held: list[str] = []
-    first = True
-    for value in values:
-        held.append(_value(value))
-        if len(held) == _VALUES_PER_WRITE:
-            out.write(("" if first else ",") + ",".join(held))
-            held.clear()
-            first = False
-    if held:
-        out.write(("" if first else ",") + ",".join(held))
+def _write_values(out: TextIO, values: Iterator[str]) -> None:
+    separator = ""
+    while chunk := list(islice(values, _VALUES_PER_WRITE)):
+        out.write(separator + ",".join(chunk))
+        separator = ","
 
 
 def _value(value: float) -> str:
