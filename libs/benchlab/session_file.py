@@ -57,11 +57,14 @@ class SessionInfo(msgspec.Struct, kw_only=True):
 
 
 def read_info(folder: Path) -> SessionInfo:
-    """Return what a session's file says. Raises FileNotFoundError, or Fault (IO) if it makes no sense."""
+    """Return what a session's file says.
+
+    Raises FileNotFoundError or NotADirectoryError if there is none, Fault (IO) if it makes no sense.
+    """
     path = folder / FILE_NAME
     try:
         return msgspec.json.decode(path.read_bytes(), type=SessionInfo)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Fault(

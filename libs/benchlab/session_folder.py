@@ -35,16 +35,25 @@ _MERELY_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
-def changing(data_root: Path) -> Iterator[None]:
-    """Hold the lock of a data root's sessions; an OSError inside becomes a Fault (IO) that names it."""
-    lock = FileLock(data_root / "sessions.lock", "a change of sessions")
-    lock.acquire(_LOCK_WAIT_S)
+def using(data_root: Path) -> Iterator[None]:
+    """Turn an OSError inside into the Fault (IO) that names the data root and what mends it."""
     try:
         yield
     except OSError as error:
         raise storage_fault(error, data_root) from error
-    finally:
-        lock.release()
+
+
+@contextmanager
+def changing(data_root: Path) -> Iterator[None]:
+    """Hold the lock of a data root's sessions, which is made if it is missing; faults as in ``using``."""
+    lock = FileLock(data_root / "sessions.lock", "a change of sessions")
+    with using(data_root):
+        make_dir(data_root / "sessions")
+        lock.acquire(_LOCK_WAIT_S)
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def measured_anchor_ns() -> int:
@@ -155,17 +164,13 @@ class Session:
 
     def close(self, ts_ns: int) -> None:
         """Say that nothing will be recorded after ``ts_ns``; closing twice keeps the first time."""
-        self._change(
-            lambda info: info if info.closed else msgspec.structs.replace(info, closed=True, closed_ns=ts_ns)
-        )
+        self._change(lambda info: info if info.closed else msgspec.structs.replace(info, closed=True, closed_ns=ts_ns))
 
     def pin(self, pinned: bool = True) -> None:
         """Protect the session from retention, or stop to."""
         self.update(pinned=pinned)
 
-    def note_synchronised(
-        self, timeline: SessionClock, ask: Callable[[], bool | None] = is_synchronised
-    ) -> bool:
+    def note_synchronised(self, timeline: SessionClock, ask: Callable[[], bool | None] = is_synchronised) -> bool:
         """Record how far off the timeline is, once a clock unsynchronised at creation is synchronised.
 
         Returns whether it was recorded now. The timeline does not move.

@@ -348,6 +348,15 @@ def test_data_root_that_is_a_file_is_one_clear_line(tmp_path: Path) -> None:
     assert caught.value.code is Exit.IO
 
 
+def test_file_in_the_place_of_a_session_is_one_clear_line(tmp_path: Path) -> None:
+    sessions_root(tmp_path).mkdir()
+    (sessions_root(tmp_path) / "dev").write_text("")
+    with pytest.raises(Fault, match="no session dev"):
+        open_session(tmp_path, "dev", create=False)
+    with pytest.raises(Fault, match=r"cannot be used \(.*sessions/dev"):
+        open_session(tmp_path, "dev")
+
+
 def test_host_facts_that_cannot_be_read_are_absent(tmp_path: Path) -> None:
     session = open_session(tmp_path, "dev", root=booted(tmp_path, "b1"))
     assert "cpu_model" not in session.info.host and "memory_total" not in session.info.host

@@ -13,6 +13,7 @@ from benchlab.session import Session, new_session, open_session
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
+DAY = 24 * HOUR
 
 
 def record(session: Session, stream: str, times: Iterable[int], tail: bytes = b"") -> None:
@@ -122,6 +123,31 @@ def test_rotation_after_the_wall_clock_was_set_takes_a_true_anchor(tmp_path: Pat
         new = new_session(tmp_path)
     assert abs(boottime_ns() + (new.info.anchor_ns or 0) - wall_ns()) < 5 * SECOND
     assert new.info.continues == old.name
+
+
+def test_new_day_rotates_once_for_all_who_record(tmp_path: Path) -> None:
+    old = open_session(tmp_path, rotate="daily")
+    assert open_session(tmp_path, rotate="daily").name == old.name
+    old.update(starts_ns=(old.info.starts_ns or 0) - DAY)
+    with FileLock(old.state / "pipeline.lock", "a writer"):
+        new = open_session(tmp_path, rotate="daily")
+        assert open_session(tmp_path, rotate="daily").name == new.name
+    assert (new.info.continues, new.info.anchor_ns) == (old.name, old.info.anchor_ns)
+
+
+def test_new_day_is_nothing_to_who_does_not_rotate(tmp_path: Path) -> None:
+    old, named = open_session(tmp_path), open_session(tmp_path, "dev")
+    for session in (old, named):
+        session.update(starts_ns=(session.info.starts_ns or 0) - DAY)
+    assert open_session(tmp_path).name == old.name
+    assert open_session(tmp_path, create=False, rotate="daily").name == old.name
+    assert open_session(tmp_path, "dev", rotate="daily").name == "dev"
+
+
+def test_session_that_begins_after_midnight_is_not_over_before_it(tmp_path: Path) -> None:
+    session = open_session(tmp_path)
+    session.update(starts_ns=(session.info.starts_ns or 0) + DAY)
+    assert open_session(tmp_path, rotate="daily").name == session.name
 
 
 def test_session_nobody_records_is_not_continued(tmp_path: Path) -> None:
