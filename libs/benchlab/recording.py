@@ -67,7 +67,13 @@ def _record(
     general = ctx.config.general
 
     def current() -> Session:
-        return open_session(ctx.data_root, ctx.session_name, node=general.node_name, config_digest=ctx.loaded.digest)
+        return open_session(
+            ctx.data_root,
+            ctx.session_name,
+            rotate=general.session_rotate,
+            node=general.node_name,
+            config_digest=ctx.loaded.digest,
+        )
 
     session = current()
     follow = current if ctx.session_name == CURRENT else None
