@@ -387,6 +387,33 @@ def test_a_removed_file_is_made_anew_and_tells_that_something_is_missing(
     assert [line["seq"] for line in lines(path)] == [3, 4]  # start, event and alive went with the file
 
 
+def test_a_replaced_file_that_ends_torn_is_closed_before_the_next_append(
+    opened: Open, path: Path, clock: Clock
+) -> None:
+    writer = opened()
+    writer.start({})
+    path.unlink()
+    path.write_bytes(b'{"ts_ns":1,"sour')
+    clock.now_ns += SECOND
+    writer.tick()
+    assert [json.loads(line)["kv"]["event"] for line in path.read_bytes().split(b"\n")[1:-1]] == ["gap"]
+
+
+def test_a_folder_that_is_gone_stops_no_one(opened: Open, path: Path, clock: Clock) -> None:
+    writer = opened()
+    writer.start({})
+    aside = path.parent.rename(path.parent.with_suffix(".aside"))
+    for n in range(3):
+        writer.write(events(n))
+        clock.now_ns += SECOND
+        writer.tick()
+    assert writer.stats.errors > 0
+    assert told(aside / path.name).count("gpu.nvml") == 3
+    aside.rename(path.parent)
+    writer.stop()
+    assert told(path)[-1] == "stop"
+
+
 def test_stop_is_idempotent_and_writing_after_it_is_refused(opened: Open, path: Path) -> None:
     writer = opened()
     writer.start({})

@@ -74,7 +74,8 @@ class FollowedFile:
 
     def fingerprint(self, offset: int) -> int:
         """Return the CRC-32 of the up to 64 bytes before ``offset``."""
-        return zlib.crc32(self._bytes_before(offset))
+        remembered = offset == self.position and len(self._before) == min(_FINGERPRINT, offset)
+        return zlib.crc32(self._before if remembered else self._bytes_before(offset))
 
     def seek(self, offset: int, fingerprint: int) -> None:
         """Go to an offset of a file that had this fingerprint there."""

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from benchlab.event import Event
+
+class _Timed(msgspec.Struct):
+    ts_ns: int
+
+
+_decoder = msgspec.json.Decoder(_Timed)
 
 
 @dataclass(slots=True)
@@ -85,7 +90,7 @@ class Ring:
 
     def _give_up(self, line: bytes) -> None:
         self._bytes -= len(line)
-        ts_ns = msgspec.json.decode(line, type=Event).ts_ns
+        ts_ns = _decoder.decode(line).ts_ns
         if self.loss is None:
             self.loss = Loss(0, ts_ns, ts_ns)
         self.lost += 1

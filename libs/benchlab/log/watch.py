@@ -124,7 +124,7 @@ def _inotify(directory: Path) -> int | None:
 
 def _take_masks(fd: int) -> list[int]:
     """Take all that inotify has to report now, and return what kinds of events it was."""
-    masks = []
+    masks: list[int] = []
     while True:
         try:
             data = os.read(fd, 65536)

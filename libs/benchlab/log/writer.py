@@ -71,12 +71,13 @@ class LogWriter:
         self._dirty = False
         self._synced_ns = self._last_ns = clock()
         self._lock = FileLock(lock_path, f"the writer of {path}")
+        self._fd: int | None = None
         self._lock.acquire()
         try:
-            self._fd: int | None = _open(path)
+            self._fd = _open(path)
             self._take_over()
         except BaseException:
-            self._lock.release()
+            self._let_go()
             raise
 
     def start(self, fields: Mapping[str, Value | None]) -> None:
@@ -137,7 +138,11 @@ class LogWriter:
             self._ring.abandon()
             self.stats.lost = self._ring.lost
             self.stats.errors += not self._sync()
-            with self._fsync_mutex:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        with self._fsync_mutex:
+            if self._fd is not None:
                 os.close(self._fd)
                 self._fd = None
         self._lock.release()
@@ -225,18 +230,18 @@ class LogWriter:
         try:
             if os.path.samestat(self.path.stat(), os.fstat(self._fd)):
                 return
-        except FileNotFoundError:
-            pass
+        except OSError:
+            pass  # opening will tell
         try:
             fd = _open(self.path)
-            torn = read_tail(self.path).torn
-        except (Fault, OSError):
+        except Fault:
             self.stats.errors += 1
             return
         with self._fsync_mutex:
             os.close(self._fd)
             self._fd = fd
-        self._ring.begun = b"\n" if torn else b""
+        # The new file may end torn; if it does not, this makes a blank line, which is none.
+        self._ring.begun = b"\n" if os.fstat(fd).st_size else b""
         self._append([meta(self._clock(), "gap", {"n": None, "why": "file_removed"})])
 
 
