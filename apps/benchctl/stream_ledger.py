@@ -85,7 +85,7 @@ class StreamAudit:
         self._late_offsets = frozenset(late_offsets)
         self._listed: dict[str, int] = {}
         self._bad_offsets: list[int] = []
-        self._newest_ns: int | None = None
+        self._floor_ns = -1
         self._disorder_ns = DEFAULT_DISORDER_NS
         self._seq: int | None = None
         self._seq_offset = 0
@@ -123,10 +123,9 @@ class StreamAudit:
             self.ledger.unlisted += 1
 
     def _is_late(self, event: Event, batch: Batch[Event], index: int) -> bool:
-        newest_ns = self._newest_ns
-        if newest_ns is None or event.ts_ns > newest_ns:
-            self._newest_ns = event.ts_ns
-        elif newest_ns - event.ts_ns > self._disorder_ns:
+        """Say whether an earlier line vouched that nothing as old as this one would follow."""
+        self._floor_ns = max(self._floor_ns, event.ts_ns - self._disorder_ns)
+        if event.ts_ns < self._floor_ns:
             return True
         return bool(self._late_offsets) and batch.offset_of(index) in self._late_offsets
 

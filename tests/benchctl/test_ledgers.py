@@ -383,10 +383,15 @@ def test_disorder_that_is_not_stated_is_200_ms(stream: Path) -> None:
     assert audit_stream(stream).total.late == 1
 
 
+def test_start_line_itself_vouches_only_as_the_stream_did_before_it(stream: Path) -> None:
+    write(stream, [told(1000, 0, "start", disorder_ms=20), event(970, 1), event(1001, 2), event(980, 3)])
+    assert audit_stream(stream).total.late == 1
+
+
 def test_restart_without_a_stated_disorder_goes_back_to_200_ms(stream: Path) -> None:
-    lines = [told(0, 0, "start", disorder_ms=1), told(1000, 1, "start"), event(801, 2)]
-    write(stream, [*lines])
-    assert audit_stream(stream).total.late == 0
+    restart = told(1000, 1, "start")
+    write(stream, [told(0, 0, "start", disorder_ms=1), restart, event(998, 2), event(2000, 3), event(1801, 4)])
+    assert audit_stream(stream).total.late == 1
 
 
 def test_far_future_line_is_bad_and_moves_nothing(stream: Path) -> None:
