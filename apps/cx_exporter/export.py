@@ -97,7 +97,7 @@ def run(request: Request, progress: Progress | None = None) -> Report:
         if not made.frames or len(frames) == made.drops:
             report.problems.append(_nothing(request, got, made))
             return report
-        _write(request, got, made, report)
+        _write(request, got, made, report, bar)
     return report
 
 
@@ -148,7 +148,7 @@ def _describe_source(reader: AlignedReader, session: Session, got: Collected, re
         report.notes.append(f"{words.count(reader.bad, 'bad line')} of {name} skipped")
 
 
-def _write(request: Request, got: Collected, made: Arranged, report: Report) -> None:
+def _write(request: Request, got: Collected, made: Arranged, report: Report, bar: Progress) -> None:
     entries = reference_entries(request.power_sources)
     used = got.references.most_common(1)[0][0] if got.references else None
     margin_ns = request.max_gap_ns
@@ -158,16 +158,16 @@ def _write(request: Request, got: Collected, made: Arranged, report: Report) -> 
     system = sensors.system_signal(recorded, entries, used)
     power = sensors.build(recorded, system, made.start_ns, made.last_ns, request.max_gap_ns)
     if origin == "signals" and power.remarks:
-        power.remarks.append("raw streams are gone: power from the grid of aligned/signals.jsonl")
+        power.remarks.append("raw streams hold no power, it is from the grid of aligned/signals.jsonl")
     about = _about(request, got, made, report, power, used)
     report.rows, report.frames, report.dropped = len(made.frames), len(made.frames) - made.drops, made.drops
     report.simulated, report.comment = about.simulated, about.comment
     report.notes += power.remarks
-    _write_csv(request, about, made, report)
+    _write_csv(request, about, made, report, bar)
     if request.wants_json or (request.csv is not None and report.csv is None):
         hashes = _hashes(about, made, power)
         with replacing(request.json) as out:
-            json_writer.write(out, about, made, power, hashes)
+            json_writer.write(out, about, made, power, hashes, bar)
         report.json = str(request.json)
 
 
@@ -189,7 +189,7 @@ def _about(request: Request, got: Collected, made: Arranged, report: Report, pow
     )
 
 
-def _write_csv(request: Request, about: About, made: Arranged, report: Report) -> None:
+def _write_csv(request: Request, about: About, made: Arranged, report: Report, bar: Progress) -> None:
     if request.csv is None:
         return
     lines = len(csv_writer.header(about)) + len(made.frames)
@@ -201,7 +201,7 @@ def _write_csv(request: Request, about: About, made: Arranged, report: Report) -
         )
         return
     with replacing(request.csv) as out:
-        csv_writer.write(out, about, made)
+        csv_writer.write(out, about, bar.track(made, "writing CSV", len(made.frames)))
     report.csv = str(request.csv)
 
 

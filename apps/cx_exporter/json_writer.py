@@ -10,6 +10,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from cx_exporter.about import About
 from cx_exporter.frames import Arranged, Frame
+from cx_exporter.progress import Progress
 from cx_exporter.sensors import Power
 
 OTHER_PRESENT_MODE = 9
@@ -48,14 +49,15 @@ CAPTURE: dict[str, Callable[[Frame], float | int | bool] | float] = {
 """Every array of CaptureData: a figure of the frame, or one value for all. QPCTime counts 100 ns ticks."""
 
 
-def write(out: TextIO, about: About, made: Arranged, power: Power, hashes: Hashes) -> None:
+def write(out: TextIO, about: About, made: Arranged, power: Power, hashes: Hashes, bar: Progress) -> None:
     """Write the whole file, going through the frames once for each array that varies, in bounded memory."""
     out.write(f'{{"Hash":{_text(hashes.capture)},\n"Info":{_text(info(about, hashes))},\n"Runs":[{{')
     out.write(f'"Hash":{_text(hashes.run)},"PresentMonRuntime":"Other",\n"CaptureData":{{')
     for i, (name, figure) in enumerate(CAPTURE.items()):
         out.write(f'{"," if i else ""}\n"{name}":[')
         if callable(figure) and not (name == "PcLatency" and about.metric == "latency"):
-            _write_values(out, map(_value, map(figure, made)))
+            frames = bar.track(made, f"writing {name}", len(made.frames))
+            _write_values(out, map(_value, map(figure, frames)))
         else:
             _write_values(out, repeat(_value(0.0 if callable(figure) else figure), len(made.frames)))
         out.write("]")

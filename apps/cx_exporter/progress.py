@@ -20,8 +20,8 @@ class Progress:
         self._clock = clock
         self._is_terminal = out.isatty()
 
-    def track(self, items: Iterable[T], label: str, total: int, done: Callable[[], int]) -> Iterator[T]:
-        """Yield the items; ``done()`` of ``total`` is shown after some of them."""
+    def track(self, items: Iterable[T], label: str, total: int, done: Callable[[], int] | None = None) -> Iterator[T]:
+        """Yield the items; ``done()``, or else their number, of ``total`` is shown after some of them."""
         if not self._is_terminal:
             yield from items
             return
@@ -35,7 +35,7 @@ class Progress:
                     bar = _bar(self._out)
                     task = bar.add_task(label, total=total)
                 if bar is not None:
-                    bar.update(task, completed=done())
+                    bar.update(task, completed=done() if done else n)
         finally:
             if bar is not None:
                 bar.stop()
