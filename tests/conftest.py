@@ -7,17 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from support.tree import REPOSITORY, program_env
 
-
-def program_env(**extra: str) -> dict[str, str]:
-    """Return an environment in which the programs import from this tree and see no host configuration."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BENCHLAB_", "CX_"))}
-    return {**kept, "PYTHONPATH": f"{REPOSITORY / 'apps'}:{REPOSITORY / 'libs'}", **extra}
+__all__ = ["REPOSITORY", "Start", "program_env"]
 
 
 @pytest.fixture

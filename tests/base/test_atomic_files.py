@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from base.base_support import in_namespace, start_python
 from benchlab.errors import Exit, Fault
 from benchlab.files import FileLock, make_dir, share, storage_fault, write_atomic
+from support.isolation import in_namespace, start_python
 
 HOLD = """
 import sys, time

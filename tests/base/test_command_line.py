@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from base.base_support import start_python
 from benchlab import __version__, cli
 from benchlab.cli import Context, collector_options, context, free_port, parser, port_owner
 from benchlab.errors import Exit, Fault
+from support.isolation import start_python
 
 
 @pytest.fixture(autouse=True)

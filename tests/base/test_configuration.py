@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from base.base_support import start_python
 from benchlab import config
 from benchlab.config import KEYS, TYPES, Config, Loaded, load
 from benchlab.config_schema import OWN_VARIABLES
 from benchlab.errors import Exit, Fault
-from conftest import REPOSITORY
+from support.isolation import start_python
+from support.tree import REPOSITORY
 
 TEMPLATE = REPOSITORY / "configs" / "config.toml"
 HOST_KEYS = {"general.data_root", "general.node_name"}

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from base.base_support import booted, in_namespace, start_python
 from benchlab.clock import wall_ns
 from benchlab.errors import Exit, Fault
 from benchlab.session import list_sessions, new_session, open_session, sessions_root
 from benchlab.session_file import timestamp_name
+from support.isolation import booted, in_namespace, start_python
 
 SECOND = 1_000_000_000
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from base.base_support import booted
 from benchlab.clock import SessionClock, boottime_ns, is_synchronised, wall_ns
 from benchlab.files import FileLock
 from benchlab.session import Session, new_session, open_session
+from support.isolation import booted
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY, program_env
 from cx_exporter.main import main
 from support.capframex_reader import read_csv, read_json
 from support.cx_sessions import MS, START_NS, Recording, drop, frame, steady
+from support.tree import REPOSITORY, program_env
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -1,4 +1,4 @@
-"""Helpers of this room: programs in a mount namespace of their own, processes that start together, boots."""
+"""Programs in a mount namespace of their own, programs that wait for a word, and boots of another host."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import program_env
+from support.tree import program_env
 
 
 def in_namespace(setup: str, code: str, *args: object) -> subprocess.CompletedProcess[str]:
