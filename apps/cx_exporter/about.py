@@ -44,7 +44,7 @@ class Machine:
             motherboard=_fact(facts, "motherboard"),
             processor=_fact(facts, "cpu_model"),
             gpu=_fact(facts, "gpu"),
-            ram=_memory(_fact(facts, "memory")),
+            ram=_memory(_fact(facts, "memory_total")),
             gpu_driver=_fact(facts, "gpu_driver"),
         )
 

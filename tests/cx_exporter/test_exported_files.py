@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchlab.session_file import host_facts
 from cx_exporter.check import findings
 from cx_exporter.main import main
 from support.capframex_reader import read_csv, read_json
@@ -31,7 +32,7 @@ def export(recording: Recording, *args: str, name: str = "out.csv") -> Path:
 
 def golden_session(recording: Recording) -> None:
     """A session in which everything happens: drops, power with a gap, a frame of no latency, two at one instant."""
-    recording.describe(os="Debian 12", cpu_model="Intel(R) Core(TM) i9", memory="32795736 kB", gpu="RTX 4090")
+    recording.describe(os="Debian 12", cpu_model="Intel(R) Core(TM) i9", memory_total="32795736 kB", gpu="RTX 4090")
     rows = [
         frame(START_NS + i * 20 * MS, 10.0 + i % 7, power_w=246.2, energy_j=2.5851, power_source="benchlab.usb:p_sys")
         for i in range(40)
@@ -284,3 +285,20 @@ def test_identifier_is_a_guid(recording: Recording) -> None:
     recording.aligned(steady(50))
     identifier = read_json(export(recording).with_suffix(".json")).metadata["Id"]
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", identifier)
+
+
+def test_the_facts_a_session_records_of_its_host_reach_the_metadata(recording: Recording, tmp_path: Path) -> None:
+    root = tmp_path / "host"
+    files = {
+        "etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12"\n',
+        "proc/cpuinfo": "model name\t: Ryzen 9\n",
+        "proc/meminfo": "MemTotal:       16777216 kB\n",
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    recording.describe(**host_facts(root))
+    recording.aligned(steady(50))
+    found = read_csv(export(recording)).metadata
+    assert (found["OS"], found["Processor"], found["System RAM"]) == ("Debian GNU/Linux 12", "Ryzen 9", "16.0 GiB")
+    assert found["Motherboard"] == "unknown"
