@@ -32,7 +32,7 @@ class Daemon:
 
     A source that blocks for longer than ``deadline_s`` is quarantined and delays nobody; one that is absent
     or fails is tried again after ``backoff_s`` (first wait, longest wait). ``start_fields`` go into the
-    ``start`` line beside the table of sources.
+    ``start`` line beside the table of sources. Every ``report_s`` the daemon tells how it fares itself.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Daemon:
         start_fields: Mapping[str, Value] | None = None,
         deadline_s: float = 2.0,
         backoff_s: tuple[float, float] = BACKOFF_S,
+        report_s: float = SELF_METRICS_S,
         stop: threading.Event | None = None,
         env: Mapping[str, str] = os.environ,
     ) -> None:
@@ -56,6 +57,7 @@ class Daemon:
         self._period_s = period_s
         self._start_fields = dict(start_fields or {})
         self._deadline_ns = round(deadline_s * NS)
+        self._report_ns = round(report_s * NS)
         self._stop = stop or threading.Event()
         self._notifier = Notifier(env)
         self._signalled = False
@@ -94,7 +96,7 @@ class Daemon:
         log.info("%s samples %s every %g ms", self._name, names, period_ms)
 
     def _watch(self) -> None:
-        report_ns = monotonic_ns() + round(SELF_METRICS_S * NS)
+        report_ns = monotonic_ns() + self._report_ns
         pet_ns = 0
         while not self._stop.wait(WATCH_S) and not self._signalled:
             now_ns = monotonic_ns()
@@ -107,7 +109,7 @@ class Daemon:
                 pet_ns = now_ns + round(self._notifier.watchdog_s * NS) - round(WATCH_S * NS)
             if now_ns >= report_ns:
                 self._writer.write([self._self_metrics()])
-                report_ns += round(SELF_METRICS_S * NS)
+                report_ns = now_ns + self._report_ns
 
     def _check_clock(self) -> None:
         if (step_ns := self._clock.step_ns()) is not None:

@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from benchlab.daemon import Absent, Reading, Transient
+from benchlab.event import Value
+from support.running_daemon import Running
+
+Begin = Callable[..., Running]
+
+
+class Counter:
+    """Counts its own samples; ``fault`` is raised instead while it is set."""
+
+    def __init__(self, name: str = "test.counter", **attributes: Any) -> None:
+        self.name = name
+        self.fault: Exception | None = None
+        self.threads: set[str] = set()
+        self._numbers = itertools.count()
+        for key, value in attributes.items():
+            setattr(self, key, value)
+
+    def sample(self) -> list[Reading]:
+        self.threads.add(threading.current_thread().name)
+        if self.fault is not None:
+            raise self.fault
+        return [Reading({"n": next(self._numbers)})]
+
+
+class Stuck(Counter):
+    """Blocks in its sample until released."""
+
+    def __init__(self, name: str = "test.stuck") -> None:
+        super().__init__(name)
+        self.entered = threading.Event()
+        self.release = threading.Event()
+
+    def sample(self) -> list[Reading]:
+        self.entered.set()
+        self.release.wait()
+        return super().sample()
+
+
+def test_log_begins_with_the_table_of_sources_and_ends_with_stop(begin: Begin) -> None:
+    polled = Counter("test.polled", period_s=5.0, stamping="end", window_ms=1000.0, dev="unit 7")
+    daemon = begin(Counter(), polled, start_fields={"version": "9", "disorder_ms": 50})
+    daemon.until(lambda: daemon.of("test.counter") and daemon.of("test.polled"))
+    first, *_, last = daemon.end()
+    assert first.kv == {
+        "event": "start",
+        "version": "9",
+        "disorder_ms": 50,
+        "period_ms": 20.0,
+        "sources": [
+            {"source": "test.counter", "stamping": "midpoint", "period_ms": 20.0},
+            {
+                "source": "test.polled",
+                "stamping": "end",
+                "period_ms": 5000.0,
+                "window_ms": 1000.0,
+                "dev": "unit 7",
+            },
+        ],
+    }
+    assert last.kv["event"] == "stop"
+    assert daemon.code == 0
+
+
+def test_every_sample_is_written_once_in_order(begin: Begin) -> None:
+    daemon = begin(Counter())
+    daemon.until(lambda: len(daemon.of("test.counter")) >= 10)
+    events = daemon.end()
+    numbers = [event.kv["n"] for event in events if event.source == "test.counter"]
+    assert numbers == list(range(len(numbers)))
+    assert [event.seq for event in events] == list(range(len(events)))
+
+
+def test_midpoint_stamp_says_how_uncertain_it_is(begin: Begin) -> None:
+    daemon = begin(Counter(), Counter("test.end", stamping="end"))
+    daemon.until(lambda: daemon.of("test.counter") and daemon.of("test.end"))
+    events = daemon.end()
+    midpoint = next(event for event in events if event.source == "test.counter")
+    end = next(event for event in events if event.source == "test.end")
+    assert midpoint.unc_ns is not None
+    assert end.unc_ns is None
+    assert events[0].ts_ns <= midpoint.ts_ns <= events[-1].ts_ns
+
+
+def test_a_reading_s_own_time_and_source_are_kept(begin: Begin) -> None:
+    class Own(Counter):
+        def sample(self) -> list[Reading]:
+            return [Reading({"n": 1}, ts_ns=123, unc_ns=4, source="test.other", dev="d", cal={"rtt_ns": 8}, sim=True)]
+
+    daemon = begin(Own())
+    daemon.until(lambda: daemon.of("test.other"))
+    event = daemon.of("test.other")[0]
+    assert (event.ts_ns, event.unc_ns, event.dev, event.cal, event.sim) == (123, 4, "d", {"rtt_ns": 8}, True)
+
+
+def test_stuck_source_delays_no_other_and_is_quarantined(begin: Begin) -> None:
+    stuck = Stuck()
+    daemon = begin(Counter(), stuck)
+    daemon.until(lambda: daemon.metas("source_down"))
+    seen = len(daemon.of("test.counter"))
+    daemon.until(lambda: len(daemon.of("test.counter")) >= seen + 20)
+    assert daemon.metas("source_down") == [
+        {
+            "event": "source_down",
+            "which": "test.stuck",
+            "reason": "no answer for 0.3 s: quarantined until it returns",
+        }
+    ]
+    stuck.release.set()
+
+
+def test_quarantined_source_that_returns_is_taken_back_without_its_stale_answer(begin: Begin) -> None:
+    stuck = Stuck()
+    daemon = begin(stuck)
+    daemon.until(lambda: daemon.metas("source_down"))
+    stuck.release.set()
+    daemon.until(lambda: daemon.of("test.stuck"))
+    assert daemon.metas("source_up") == [{"event": "source_up", "which": "test.stuck"}]
+    assert daemon.of("test.stuck")[0].kv["n"] == 1  # number 0 was the answer that came too late
+
+
+def test_daemon_stops_though_a_source_is_stuck(begin: Begin) -> None:
+    stuck = Stuck()
+    daemon = begin(Counter(), stuck)
+    daemon.until(lambda: stuck.entered.is_set() and daemon.of("test.counter"))
+    assert daemon.end()[-1].kv["event"] == "stop"
+    stuck.release.set()
+    assert daemon.events()[-1].kv["event"] == "stop"  # what it says after the end is not written
+
+
+def test_absent_source_is_one_line_with_reason_and_fix(begin: Begin) -> None:
+    absent = Counter("test.absent")
+    absent.fault = Absent("no such bus", "plug it in")
+    daemon = begin(Counter(), absent)
+    daemon.until(lambda: len(daemon.of("test.counter")) >= 30)
+    assert daemon.metas("source_down") == [
+        {"event": "source_down", "which": "test.absent", "reason": "no such bus", "fix": "plug it in"}
+    ]
+
+
+def test_source_that_appears_later_is_taken(begin: Begin) -> None:
+    late = Counter("test.late")
+    late.fault = Absent("not yet")
+    daemon = begin(late)
+    daemon.until(lambda: daemon.metas("source_down"))
+    late.fault = None
+    daemon.until(lambda: daemon.of("test.late"))
+    assert daemon.metas("source_up") == [{"event": "source_up", "which": "test.late"}]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Transient("no reply"), "no reply"),
+        (KeyError("rail"), "KeyError: 'rail'"),
+        (OSError(5, "Input/output error"), "OSError: [Errno 5] Input/output error"),
+    ],
+)
+def test_failing_source_is_reported_and_comes_back(begin: Begin, fault: Exception, reason: str) -> None:
+    failing = Counter("test.failing")
+    daemon = begin(failing, Counter())
+    daemon.until(lambda: daemon.of("test.failing"))
+    failing.fault = fault
+    daemon.until(lambda: daemon.metas("source_down"))
+    assert daemon.metas("source_down")[0]["reason"] == reason
+    seen = len(daemon.of("test.failing"))
+    failing.fault = None
+    daemon.until(lambda: len(daemon.of("test.failing")) > seen)
+    assert len(daemon.metas("source_up")) == 1
+    numbers = [event.kv["n"] for event in daemon.end() if event.source == "test.counter"]
+    assert numbers == list(range(len(numbers)))
+
+
+def test_new_reason_is_a_new_line(begin: Begin) -> None:
+    failing = Counter("test.failing")
+    failing.fault = Absent("no driver")
+    daemon = begin(failing)
+    daemon.until(lambda: daemon.metas("source_down"))
+    failing.fault = Transient("driver does not answer")
+    daemon.until(lambda: len(daemon.metas("source_down")) == 2)
+    assert [down["reason"] for down in daemon.metas("source_down")] == ["no driver", "driver does not answer"]
+
+
+def test_reading_that_is_no_json_fails_its_source_only(begin: Begin) -> None:
+    class Broken(Counter):
+        def sample(self) -> list[Reading]:
+            value: Any = {object()}
+            return [Reading({"n": value})]
+
+    daemon = begin(Broken("test.broken"), Counter())
+    daemon.until(lambda: daemon.metas("source_down") and len(daemon.of("test.counter")) >= 5)
+    assert daemon.metas("source_down")[0]["which"] == "test.broken"
+    assert daemon.metas("source_down")[0]["reason"].startswith("TypeError")
+
+
+def test_slow_source_skips_ticks_and_says_how_many(begin: Begin) -> None:
+    class Slow(Counter):
+        def sample(self) -> list[Reading]:
+            threading.Event().wait(0.07)
+            return super().sample()
+
+    daemon = begin(Slow("test.slow"), report_s=0.5)
+    daemon.until(lambda: daemon.of("self.testd"))
+    own = daemon.of("self.testd")[0].kv
+    assert own["late_ticks"] >= own["ticks"] > 0
+    times = [event.ts_ns for event in daemon.of("test.slow")]
+    assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 40_000_000
+
+
+def test_daemon_tells_how_it_fares_itself(begin: Begin) -> None:
+    failing = Counter("test.failing")
+    failing.fault = Transient("no")
+    daemon = begin(Counter(), failing, report_s=0.5)
+    daemon.until(lambda: daemon.of("self.testd"))
+    own: dict[str, Value] = daemon.of("self.testd")[0].kv
+    assert set(own) == {"ticks", "late_ticks", "errors", "cpu_s", "rss", "lines", "bytes", "lost"}
+    assert own["lost"] == 0
+    assert isinstance(own["errors"], int)
+    assert own["errors"] > 0
+    assert isinstance(own["rss"], int)
+    assert own["rss"] > 1_000_000
+
+
+def test_sources_of_one_lane_share_a_thread_and_others_do_not(begin: Begin) -> None:
+    first, second = Counter("test.a", lane="shared"), Counter("test.b", lane="shared")
+    alone = Counter("test.c")
+    daemon = begin(first, second, alone)
+    daemon.until(lambda: first.threads and second.threads and alone.threads)
+    assert first.threads == second.threads == {"shared"}
+    assert alone.threads.isdisjoint(first.threads)
+
+
+def test_failure_in_a_lane_does_not_stop_its_other_sources(begin: Begin) -> None:
+    failing, fine = Counter("test.a", lane="shared"), Counter("test.b", lane="shared")
+    failing.fault = Absent("not here")
+    daemon = begin(failing, fine)
+    daemon.until(lambda: len(daemon.of("test.b")) >= 10)
+    assert daemon.metas("source_down")[0]["which"] == "test.a"
+
+
+def test_two_sources_of_one_name_have_two_threads(begin: Begin) -> None:
+    one, other = Counter("edge.shelly"), Counter("edge.shelly")
+    daemon = begin(one, other)
+    daemon.until(lambda: one.threads and other.threads)
+    assert one.threads.isdisjoint(other.threads)
+
+
+def test_step_of_the_wall_clock_is_a_line(begin: Begin) -> None:
+    daemon = begin(Counter())
+    daemon.timeline.moved_ns = -3_600_000_000_000
+    daemon.until(lambda: daemon.metas("clock_step"))
+    assert daemon.metas("clock_step") == [{"event": "clock_step", "step_ns": -3_600_000_000_000}]
+
+
+def test_idle_daemon_vouches_for_the_time(begin: Begin) -> None:
+    absent = Counter("test.absent")
+    absent.fault = Absent("gone")
+    daemon = begin(absent)
+    daemon.until(lambda: daemon.metas("alive"))
+    assert daemon.end()[-1].kv["event"] == "stop"

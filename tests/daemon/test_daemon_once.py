@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import io
+import threading
+from time import time_ns
+from typing import Any
+
+import msgspec
+
+from benchlab.daemon import Absent, Reading, Source, once
+from benchlab.errors import Exit
+from benchlab.event import Value
+
+
+class Clock:
+    def now_ns(self) -> int:
+        return time_ns()
+
+    def step_ns(self) -> int | None:
+        return None
+
+
+class Rate:
+    """Knows its rate from the second sample on, as real ones do."""
+
+    name = "nic.psutil"
+
+    def __init__(self) -> None:
+        self._samples = 0
+
+    def sample(self) -> list[Reading]:
+        self._samples += 1
+        kv: dict[str, Value] = {"rx_bytes": 5}
+        return [Reading(kv if self._samples == 1 else {**kv, "rx_bytes_s": 7.0}, dev="eth0")]
+
+
+class Missing:
+    name = "test.missing"
+
+    def sample(self) -> list[Reading]:
+        raise Absent("no bus", "plug it in")
+
+
+class Stuck:
+    name = "test.stuck"
+
+    def sample(self) -> list[Reading]:
+        threading.Event().wait()
+        return []
+
+
+def run(*sources: Source, as_json: bool = True) -> tuple[int, str]:
+    out = io.StringIO()
+    code = once(sources, Clock(), as_json, out, rate_s=0.01, deadline_s=1.0)
+    return code, out.getvalue()
+
+
+def rows(text: str) -> list[dict[str, Any]]:
+    return [msgspec.json.decode(line) for line in text.splitlines()]
+
+
+def test_rates_are_known_because_each_source_is_sampled_twice() -> None:
+    code, text = run(Rate())
+    assert code == Exit.OK
+    (event,) = rows(text)
+    assert event["source"] == "nic.psutil"
+    assert event["dev"] == "eth0"
+    assert event["kv"] == {"rx_bytes": 5, "rx_bytes_s": 7.0}
+
+
+def test_absent_source_is_told_with_reason_and_fix_and_does_not_fail_the_others() -> None:
+    code, text = run(Missing(), Rate())
+    assert code == Exit.OK
+    down, event = rows(text)
+    assert down["kv"] == {"event": "source_down", "which": "test.missing", "reason": "no bus", "fix": "plug it in"}
+    assert event["source"] == "nic.psutil"
+
+
+def test_no_source_at_all_is_exit_code_4() -> None:
+    code, _ = run(Missing())
+    assert code == Exit.NO_DEVICE
+
+
+def test_stuck_source_does_not_hold_up_the_answer() -> None:
+    code, text = run(Stuck(), Rate())
+    assert code == Exit.OK
+    assert rows(text)[0]["kv"]["reason"] == "no answer in time"
+
+
+def test_table_for_people_has_values_with_units_and_reasons() -> None:
+    _, text = run(Missing(), Rate(), as_json=False)
+    assert "test.missing: absent: no bus (plug it in)" in text
+    assert "nic.psutil eth0" in text
+    assert any(line.split() == ["rx_bytes_s", "7.0", "B/s"] for line in text.splitlines())
