@@ -10,7 +10,8 @@ import msgspec
 from benchctl.mux_state import FILE as MUX_FILE
 from benchctl.mux_state import MuxState, Taken, read_mux_state
 from benchctl.pair_ledger import PairAudit, PairLedger
-from benchctl.stream_ledger import Counts, Finding, StreamLedger, audit_stream
+from benchctl.stream_audit import audit_stream
+from benchctl.stream_ledger import Counts, Finding, StreamLedger
 from benchlab.event import Aligned
 from benchlab.log.reader import StreamReader
 from benchlab.query.aligned import LATENCY_FILE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from importlib import import_module
 
@@ -25,22 +26,32 @@ EXAMPLES = """\
   benchctl COMMAND --help"""
 
 
+# To these, what stands behind ``--`` is not theirs to parse.
+TAKING_OPERANDS = ("record", "mark")
+
+
 @cli.run
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; what stands behind ``--`` is left to it untouched."""
+    """Run one command; options that all commands have may stand before it or behind it."""
     words = sys.argv[1:] if argv is None else argv
     cut = words.index("--") if "--" in words else len(words)
+    args = _parser().parse_args(words[:cut])
+    command = import_module(COMMANDS[args.command][0])
+    rest, behind = args.rest, words[cut:]
+    if args.command not in TAKING_OPERANDS:
+        rest, behind = rest + behind, []
+    del args.rest
+    code: int = command.run(command.parser().parse_args(rest, args), behind[1:])
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
     listing = "\n".join(f"  {name:8} {summary}" for name, (_, summary) in COMMANDS.items())
-    p = cli.parser("benchctl", f"The operator's command of BenchLab Linux Telemetry.\n\ncommands:\n{listing}", EXAMPLES)
+    text = f"The operator's command of BenchLab Linux Telemetry.\n\ncommands:\n{listing}"
+    p = cli.parser("benchctl", text, EXAMPLES)
     p.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="see above")
     p.add_argument("rest", nargs="...", metavar="...", help="the command's own options")
-    args = p.parse_args(words[:cut])
-    command = import_module(COMMANDS[args.command][0])
-    rest = args.rest
-    del args.rest
-    command_parser = command.parser()
-    code: int = command.run(command_parser.parse_args(rest, args), words[cut + 1 :])
-    return code
+    return p
 
 
 if __name__ == "__main__":

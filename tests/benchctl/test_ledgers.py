@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from benchctl.audit import NOT_FINISHED, NOT_RUN, REBUILDING, STAMP_FRAME, STILL_OPEN, Report, audit_session
-from benchctl.stream_ledger import LISTED, audit_stream, count_lines, line_numbers
+from benchctl.stream_audit import audit_stream, count_lines, line_numbers
+from benchctl.stream_ledger import LISTED
 
 T0 = 1_763_800_000_000_000_000
 MS = 1_000_000
@@ -447,7 +448,7 @@ def test_lines_are_counted_across_chunks(tmp_path: Path, monkeypatch: pytest.Mon
     data = b'{"a":1}\n\n \t\r\n{"b":22}\n{"torn'
     path.write_bytes(data)
     for size in range(1, len(data) + 2):
-        monkeypatch.setattr("benchctl.stream_ledger._CHUNK_BYTES", size)
+        monkeypatch.setattr("benchctl.stream_audit._CHUNK_BYTES", size)
         assert count_lines(path, len(data)) == (2, 6)
         assert line_numbers(path, [0, 8, 9, len(data)]) == {0: 1, 8: 2, 9: 3, len(data): 5}
 

@@ -109,6 +109,14 @@ def test_options_stand_before_or_after_the_command(benchctl: Benchctl, tmp_path:
         assert "there" in benchctl(*words).stdout
 
 
+def test_name_behind_two_dashes_is_the_one_that_is_closed(benchctl: Benchctl, tmp_path: Path) -> None:
+    for name in ("-old", "now"):
+        new_session(tmp_path, name)
+    assert benchctl("session", "close", "--", "-old").returncode == 0
+    assert open_session(tmp_path, "-old", create=False).info.closed
+    assert not open_session(tmp_path, "now", create=False).info.closed
+
+
 def test_unknown_command_is_a_usage_error_and_help_lists_all(benchctl: Benchctl) -> None:
     assert benchctl("frobnicate").returncode == 2
     assert benchctl().returncode == 2
