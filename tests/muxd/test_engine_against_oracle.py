@@ -8,14 +8,15 @@ from random import Random
 from typing import Any
 
 import msgspec
-import oracle
-import scenarios
-from benchlab.event import Event, encode_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from benchlab.event import Event, encode_lines
 from muxd.engine import Engine, EngineState
 from muxd.settings import Settings
 from muxd.streams import Hold
+from support import mux_oracle as oracle
+from support import mux_scenarios as scenarios
 
 EXAMPLES = settings(max_examples=100, deadline=None)
 

@@ -88,7 +88,7 @@ def latency_rows(streams: dict[str, list[Event]], rules: Rules) -> list[dict[str
     return [complete(verdict, used, rules, end) for verdict in verdicts]
 
 
-def decide(stages: list[Line], pair: int, rules: Rules, end: int) -> list[Verdict]:
+def decide(stages: list[Line], pair: int, rules: Rules, end: int) -> list[Verdict]:  # noqa: C901 - one rule after the other, on purpose
     """Go through one pair's events; ``partner`` and ``seen`` are looked up among all earlier ones."""
     a_stage, b_stage = rules.pairs[pair]
     verdicts: list[Verdict] = []
@@ -107,7 +107,7 @@ def decide(stages: list[Line], pair: int, rules: Rules, end: int) -> list[Verdic
             row["sim"] = True
         verdicts.append(Verdict(key, row))
 
-    for index, line in enumerate(stages):
+    for line in stages:
         event, now = line.event, line.event.ts_ns
         here = (now, 0, line.order)
         if event.kv["stage"] == a_stage:
@@ -431,7 +431,7 @@ def signal_rows(streams: dict[str, list[Event]], rules: Rules) -> list[dict[str,
                 row["sim"] = True
             keyed.append(((grid, 1, (source, dev)), row))
         grid += rules.grid_ns
-    keyed.sort(key=lambda pair: pair[0][:2] + (pair[0][2],))
+    keyed.sort(key=lambda pair: pair[0])
     return [row for _, row in keyed]
 
 

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from benchlab.event import Event
-from oracle import MS, Rules
+from support.mux_oracle import MS, Rules
 
 T0 = 1_763_800_000_000_000_000
 PAIRS = [("ingress", "encoded"), ("encoded", "inference_done")]
@@ -76,7 +76,8 @@ def board(random: Random) -> list[Event]:
 
 def telemetry(random: Random) -> list[Event]:
     events: list[Event] = []
-    for dev in random.choice([[None], ["gpu0"], ["gpu0", "gpu1"]]):
+    devices: list[list[str | None]] = [[None], ["gpu0"], ["gpu0", "gpu1"]]
+    for dev in random.choice(devices):
         events += meter(random, "gpu.nvml", "power_w", dev, "energy_j")
     if random.random() < 0.5:
         events += meter(random, "cpu.rapl", "package_w", None, "package_j")
