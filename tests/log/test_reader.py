@@ -292,6 +292,13 @@ def test_truncation_is_told_and_told_again(path: Path) -> None:
         assert str(path) in changed.value.message
 
 
+def test_an_offset_beyond_the_file_is_told_even_without_a_state(path: Path) -> None:
+    path.write_bytes(line(NOW))
+    with pytest.raises(RawChanged) as changed:
+        StreamReader(path, Event, offset=10_000).read()
+    assert changed.value.reason == "truncated"
+
+
 def test_truncation_that_grew_again_before_the_next_look_is_noticed(path: Path) -> None:
     reader = followed(path)
     path.write_bytes(line(NOW + 7) * 5)  # same inode, longer than before

@@ -137,6 +137,13 @@ def test_a_last_line_that_lacks_only_its_newline_keeps_its_seq(opened: Open, pat
     assert [line["seq"] for line in lines(path)] == [7, 8, 9]
 
 
+def test_damage_before_the_last_good_line_does_not_count(opened: Open, path: Path) -> None:
+    good = b'{"ts_ns":2,"source":"a","kv":{},"seq":%d}'
+    path.write_bytes(good % 0 + b"\ngarbage\n{}\n" + good % 3)
+    opened().start({})
+    assert [json.loads(line)["seq"] for line in path.read_bytes().split(b"\n")[3:-1]] == [3, 4, 5]
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -230,6 +237,26 @@ def test_an_overflowing_ring_gives_up_the_oldest_and_tells_how_many(opened: Open
     assert (gap["seq"], writer.stats.lost) == (100, lost)
     holes = kept[0]["seq"] + sum(b["seq"] - a["seq"] - 1 for a, b in pairwise(kept))
     assert holes == lost
+
+
+def test_a_gap_is_never_written_into_the_middle_of_what_still_waits(opened: Open, path: Path) -> None:
+
+    longest = [400]
+
+    def write(fd: int, data: bytes) -> int:
+        if len(data) > longest[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return os.write(fd, data)
+
+    writer = opened(write=write, ring_bytes=2000)
+    for n in range(20):
+        writer.write(events(*range(20 * n, 20 * n + 20)))  # too long for this disk, unlike a gap
+    writer.write(events(400))
+    assert path.read_bytes() == b""
+    longest[0] = 1 << 20
+    writer.tick()
+    assert told(path)[-1] == "gap" and told(path).count("gap") == 1
+    assert lines(path)[-1]["kv"]["n"] == writer.stats.lost == 401 - len(lines(path)) + 1
 
 
 def test_a_gap_that_cannot_be_written_keeps_its_count(opened: Open, path: Path) -> None:

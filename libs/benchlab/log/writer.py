@@ -162,7 +162,7 @@ class LogWriter:
         self._next_seq += len(events)
         self.stats.lines += len(events)
         self._last_ns = self._clock()
-        if self._ring or self._ring.loss:
+        if self._ring:
             self._ring.put(data)
         else:
             written = self._try_write(data)
