@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +10,7 @@ import msgspec
 from benchlab.catalog import energy_key
 from benchlab.event import META, PIPELINE, Event
 from muxd.pairing import Decision
-from muxd.power import PENDING, Bracket, Series, interpolated
+from muxd.power import PENDING, Bracket, Series
 from muxd.reference import Reference, name_of
 from muxd.rows import LATENCY, Completed, DroppedRow, LatencyKv, LatencyRow
 from muxd.settings import NS_PER_MS, Settings
@@ -128,58 +127,36 @@ class Annotator:
 
 def annotate(kv: LatencyKv, brackets: Sequence[Bracket], a_ns: int, b_ns: int) -> None:
     """Fill in power at the midpoint, energy over the interval and what is known of their quality."""
-    middle_ns = (a_ns + b_ns) // 2
-    power_w = energy_j = 0.0
-    age_ns = 0
-    averaged = False
-    for bracket in brackets:
-        series, left, right = bracket.series, bracket.left, bracket.right
-        at = right if right - left <= 1 else bisect_left(series.ts_ns, middle_ns, left, right)
-        power_w += interpolated(series, at, middle_ns)
-        energy_j += series.energy_j(left, right, a_ns, b_ns)
-        age_ns = max(age_ns, nearest_ns(series, at, middle_ns))
-        averaged = averaged or (series.averaged_ns[right] or 0) > b_ns - a_ns
-    first = brackets[0]
+    parts = [bracket.series.measure(bracket.left, bracket.right, a_ns, b_ns) for bracket in brackets]
+    first, *others = parts
+    power_w, energy_j, age_ns = first.power_w, first.energy_j, first.age_ns
+    for part in others:
+        power_w += part.power_w
+        energy_j += part.energy_j
+        age_ns = max(age_ns, part.age_ns)
     kv.power_w, kv.energy_j, kv.power_age_ms = power_w, energy_j, age_ns / NS_PER_MS
-    kv.power_source = name_of(bracket.series for bracket in brackets)
-    kv.power_method = "window" if averaged else None
-    kv.temp_c = temperature_c(first, middle_ns)
-
-
-def nearest_ns(series: Series, at: int, middle_ns: int) -> int:
-    """Return the distance from an instant to the nearer end of the stretch that ends with sample ``at``."""
-    after_ns = abs(series.ts_ns[at] - middle_ns)
-    return min(after_ns, middle_ns - series.ts_ns[at - 1]) if at else after_ns
-
-
-def temperature_c(bracket: Bracket, middle_ns: int) -> float | None:
-    """Return the reference source's temperature at an instant, absent where one of its two readings is."""
-    series = bracket.series
-    at = bisect_left(series.ts_ns, middle_ns, bracket.left, bracket.right)
-    after_c = series.temp_c[at]
-    if at == 0 or series.ts_ns[at] == middle_ns or after_c is None:
-        return after_c
-    before_c, start_ns = series.temp_c[at - 1], series.ts_ns[at - 1]
-    if before_c is None:
-        return None
-    return before_c + (after_c - before_c) * ((middle_ns - start_ns) / (series.ts_ns[at] - start_ns))
+    kv.power_source = name_of([bracket.series for bracket in brackets])
+    for bracket in brackets:
+        if (bracket.series.averaged_ns[bracket.right] or 0) > b_ns - a_ns:
+            kv.power_method = "window"
+    kv.temp_c = first.temp_c
 
 
 def worst_uncertainty(unc_ns: int | None, brackets: Sequence[Bracket]) -> int | None:
     """Return the largest stated uncertainty of what went into a row; absent where nothing states one."""
     for bracket in brackets:
-        for at in (bracket.left, bracket.right):
-            stated_ns = bracket.series.unc_ns[at]
-            if stated_ns is not None and (unc_ns is None or stated_ns > unc_ns):
-                unc_ns = stated_ns
+        stated = bracket.series.unc_ns
+        for one_ns in (stated[bracket.left], stated[bracket.right]):
+            if one_ns is not None and (unc_ns is None or one_ns > unc_ns):
+                unc_ns = one_ns
     return unc_ns
 
 
 def simulated(stages: bool, brackets: Sequence[Bracket]) -> tuple[bool, list[str] | None]:
     """Return whether any input was simulated and, where only some were, which."""
-    of = {b.series.source: b.series.sim[b.left] or b.series.sim[b.right] for b in brackets}
-    of[PIPELINE] = stages
-    names = sorted(source for source, sim in of.items() if sim)
-    if not names:
-        return False, None
-    return True, None if len(names) == len(of) else names
+    meters = [b.series.sim[b.left] or b.series.sim[b.right] for b in brackets]
+    if stages not in meters or len(meters) > 1:
+        of = {b.series.source: sim for b, sim in zip(brackets, meters, strict=True)} | {PIPELINE: stages}
+        names = sorted(source for source, sim in of.items() if sim)
+        return bool(names), names if 0 < len(names) < len(of) else None
+    return stages, None

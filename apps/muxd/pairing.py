@@ -18,7 +18,7 @@ Key = tuple[object, ...]
 Decision = Completed | Unpaired
 
 
-class Frame(msgspec.Struct, array_like=True):
+class Frame(msgspec.Struct, array_like=True, gc=False):
     """A first-stage event that is remembered for one window: open until paired, then to know its duplicates."""
 
     pair: int
@@ -103,26 +103,23 @@ class Pairer:
         """Go on from another pairer's state."""
         self._frames = deque(state.frames)
         for frame in state.frames:
-            self._remember(frame)
+            self._remember(frame, frame.primary())
         self._arrivals = deque((arrival.ts_ns, tuple(arrival.key)) for arrival in state.arrivals)
         self._arrived = {key for _, key in self._arrivals}
 
     def _first(self, pair: int, event: Event, ts_ns: int, out: list[Decision]) -> None:
         flow, number, pts_ns = identity(event)
         frame = Frame(pair, ts_ns, flow, number, pts_ns, event.unc_ns, event.sim)
-        if number is not None:
-            key: Key | None = (pair, flow, number)
-        else:
-            key = frame.primary()
+        key = frame.primary()
         if key is not None and key in self._index:
             out.append(self._unpaired(frame, DUPLICATE, ts_ns))
             return
-        frame.under_pts = pts_ns is not None and frame.by_pts() not in self._index
+        if pts_ns is not None:
+            frame.under_pts = frame.by_pts() not in self._index
         self._frames.append(frame)
-        self._remember(frame)
+        self._remember(frame, key)
 
-    def _remember(self, frame: Frame) -> None:
-        key = frame.primary()
+    def _remember(self, frame: Frame, key: Key | None) -> None:
         if key is None:
             if frame.open:
                 self._by_order.setdefault((frame.pair, frame.flow), []).append(frame)

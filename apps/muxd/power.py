@@ -29,6 +29,18 @@ class Bracket(msgspec.Struct, gc=False):
     right: int
 
 
+class Measured(msgspec.Struct, gc=False):
+    """What a series says of an interval: power and temperature at its midpoint, the energy over it.
+
+    ``age_ns`` is the distance from the midpoint to the nearest sample.
+    """
+
+    power_w: float
+    energy_j: float
+    age_ns: int
+    temp_c: float | None
+
+
 class Series(msgspec.Struct):
     """The samples of one (source, dev, key), oldest first, as parallel lists.
 
@@ -106,6 +118,8 @@ class Series(msgspec.Struct):
         """Tell whether this series must bracket an interval: it had begun by its end, and was not gone all along."""
         if not 0 <= self.first_ns <= b_ns:
             return False
+        if not self.absences:
+            return True
         for since_ns, until_ns in self.absences:
             if since_ns is not None and since_ns <= a_ns and (until_ns is None or until_ns > b_ns):
                 return False
@@ -133,25 +147,49 @@ class Series(msgspec.Struct):
         """Tell whether an announced absence after the last sample already rules out a bracket."""
         return bool(self.absences) and self.absences[-1][1] is None and self.absences[-1][0] is not None
 
-    def energy_j(self, left: int, right: int, a_ns: int, b_ns: int) -> float:
-        """Return the joules over [a_ns, b_ns], which the samples ``left`` and ``right`` bracket."""
-        if right - left <= 1:
-            return self._partial_j(right, a_ns, b_ns)
-        whole = sum(self.joules[left + 2 : right])
-        return (
-            self._partial_j(left + 1, a_ns, self.ts_ns[left + 1])
-            + whole
-            + self._partial_j(right, self.ts_ns[right - 1], b_ns)
-        )
+    def measure(self, left: int, right: int, a_ns: int, b_ns: int) -> Measured:
+        """Return what was drawn over [a_ns, b_ns], which the samples ``left`` and ``right`` bracket."""
+        ts_ns, power_w = self.ts_ns, self.power_w
+        middle_ns = (a_ns + b_ns) // 2
+        at = right
+        if right - left > 1:
+            at = bisect_left(ts_ns, middle_ns, left + 1, right)
+            energy_j = self._stretches_j(left, right, a_ns, b_ns)
+        else:
+            energy_j = self._partial_j(right, a_ns, b_ns)
+        if left == right:
+            return Measured(power_w[at], energy_j, 0, self.temp_c[at])
+        start_ns, start_w = ts_ns[at - 1], power_w[at - 1]
+        since_ns, left_ns = middle_ns - start_ns, ts_ns[at] - middle_ns
+        share = since_ns / (since_ns + left_ns)
+        middle_w = start_w + (power_w[at] - start_w) * share
+        return Measured(middle_w, energy_j, min(since_ns, left_ns), self._temperature_c(at, share))
+
+    def _temperature_c(self, at: int, share: float) -> float | None:
+        """Return the temperature within the stretch that ends with sample ``at``; absent where an end has none."""
+        before_c, after_c = self.temp_c[at - 1], self.temp_c[at]
+        if share == 1.0 or after_c is None:
+            return after_c
+        if share == 0.0 or before_c is None:
+            return before_c
+        return before_c + (after_c - before_c) * share
+
+    def _stretches_j(self, left: int, right: int, a_ns: int, b_ns: int) -> float:
+        """Return the joules over an interval that holds samples: its two ends, and the whole stretches between."""
+        first_j = self._partial_j(left + 1, a_ns, self.ts_ns[left + 1])
+        last_j = self._partial_j(right, self.ts_ns[right - 1], b_ns)
+        return first_j + sum(self.joules[left + 2 : right]) + last_j
 
     def _partial_j(self, right: int, a_ns: int, b_ns: int) -> float:
         """Return the joules of a part of the stretch that ends with sample ``right``."""
         if a_ns == b_ns:
             return 0.0
+        start_ns, start_w = self.ts_ns[right - 1], self.power_w[right - 1]
+        length_ns = self.ts_ns[right] - start_ns
         if self.counted[right]:
-            length_ns = self.ts_ns[right] - self.ts_ns[right - 1]
             return self.joules[right] * ((b_ns - a_ns) / length_ns)
-        middle_w = 0.5 * (interpolated(self, right, a_ns) + interpolated(self, right, b_ns))
+        rise_w = self.power_w[right] - start_w
+        middle_w = start_w + rise_w * (((a_ns - start_ns) + (b_ns - start_ns)) / (2 * length_ns))
         return middle_w * (b_ns - a_ns) * 1e-9
 
     def prune(self, before_ns: int) -> None:
@@ -172,16 +210,6 @@ class Series(msgspec.Struct):
         ):
             del column[:cut]
         self.absences = [a for a in self.absences if a[1] is None or a[1] >= before_ns]
-
-
-def interpolated(series: Series, right: int, at_ns: int) -> float:
-    """Return the power at an instant of the stretch that ends with sample ``right``, in watts."""
-    ts_ns, power_w = series.ts_ns, series.power_w
-    if right == 0 or at_ns == ts_ns[right]:
-        return power_w[right]
-    start_ns = ts_ns[right - 1]
-    share = (at_ns - start_ns) / (ts_ns[right] - start_ns)
-    return power_w[right - 1] + (power_w[right] - power_w[right - 1]) * share
 
 
 def number(value: Any) -> float | None:

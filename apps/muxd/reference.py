@@ -55,9 +55,13 @@ class Member:
             reason = found if reason == NO_SOURCE else reason
         return reason
 
+    def series(self) -> list[Series]:
+        """Return all series of this member."""
+        return [series for group in self._groups for series in group]
+
     def begins_by(self, ts_ns: int) -> bool:
         """Tell whether a sample of this member lies at or before a time."""
-        return any(0 <= series.first_ns <= ts_ns for group in self._groups for series in group)
+        return any(0 <= series.first_ns <= ts_ns for series in self.series())
 
     def fresh(self, since_ns: int) -> list[Series]:
         """Return the series of the first source whose newest sample is not older than a time."""
@@ -74,6 +78,7 @@ class Reference:
     def __init__(self, power_sources: Sequence[Sequence[str]], max_gap_ns: int) -> None:
         self._entries = [[Member(text) for text in entry] for entry in power_sources]
         self._max_gap_ns = max_gap_ns
+        self._sole: Series | None = None  # all that the first entry consists of, where that is one series: a shortcut
 
     def wants(self, source: str) -> bool:
         """Tell whether a source's events may feed an entry."""
@@ -88,6 +93,8 @@ class Reference:
         for member in self._members():
             if member.key == series.key and member.matches(series.source):
                 member.attach(series)
+        first = [one for member in self._entries[0] for one in member.series()] if self._entries else []
+        self._sole = first[0] if len(first) == 1 == len(self._entries[0]) else None
 
     def bracket(self, a_ns: int, b_ns: int, known_ns: int, final: bool) -> Found:
         """Return what brackets [a_ns, b_ns] in the first entry that does, PENDING, or why none does.
@@ -96,6 +103,10 @@ class Reference:
         """
         if known_ns <= b_ns and not final:
             return PENDING
+        if self._sole is not None and self._sole.takes_part(a_ns, b_ns):
+            sole = self._sole.bracket(a_ns, b_ns, known_ns, final)
+            if not isinstance(sole, str):
+                return [sole]
         reason = NO_SOURCE
         for entry in self._entries:
             found = all_or_reason([member.bracket(a_ns, b_ns, known_ns, final) for member in entry])
@@ -134,6 +145,8 @@ def all_or_reason(parts: Sequence[Found]) -> Found:
     return together or NO_SOURCE
 
 
-def name_of(series: Iterable[Series]) -> str:
+def name_of(series: Sequence[Series]) -> str:
     """Return what a reference is called in ``power_source``: its signals, each once, joined by ``+``."""
+    if len(series) == 1:
+        return f"{series[0].source}:{series[0].key}"
     return "+".join(dict.fromkeys(f"{one.source}:{one.key}" for one in series))
