@@ -21,7 +21,7 @@ class Counter:
         self.name = name
         self.fault: Exception | None = None
         self.threads: set[str] = set()
-        self._numbers = itertools.count()
+        self.taken = 0
         for key, value in attributes.items():
             setattr(self, key, value)
 
@@ -29,7 +29,8 @@ class Counter:
         self.threads.add(threading.current_thread().name)
         if self.fault is not None:
             raise self.fault
-        return [Reading({"n": next(self._numbers)})]
+        self.taken += 1
+        return [Reading({"n": self.taken - 1})]
 
 
 class Stuck(Counter):
@@ -267,3 +268,17 @@ def test_idle_daemon_vouches_for_the_time(begin: Begin) -> None:
     daemon = begin(absent)
     daemon.until(lambda: daemon.metas("alive"))
     assert daemon.end()[-1].kv["event"] == "stop"
+
+
+def test_source_that_answers_too_late_again_and_again_is_reported_once(begin: Begin) -> None:
+    class Tardy(Counter):
+        def sample(self) -> list[Reading]:
+            threading.Event().wait(0.6)
+            return super().sample()
+
+    tardy = Tardy("test.tardy")
+    daemon = begin(tardy, deadline_s=0.01)
+    daemon.until(lambda: tardy.taken >= 4)
+    told = [event.kv["event"] for event in daemon.end() if "which" in event.kv]
+    assert told[0] == "source_down"
+    assert ("source_down", "source_down") not in itertools.pairwise(told)

@@ -123,6 +123,8 @@ class Daemon:
         for lane in self._lanes:
             if not lane.join((give_up_ns - monotonic_ns()) / NS):
                 log.warning("%s did not return in time and is left behind", lane.name)
+                for worker in lane.workers:
+                    worker.abandon()
         self._writer.stop()
         self._notifier.close()
 

@@ -65,6 +65,7 @@ class Worker:
         self._lock = threading.Lock()
         self._busy_since_ns: int | None = None
         self._is_quarantined = False
+        self._is_abandoned = False
         self._down: Mapping[str, Value] | None = None
 
     @property
@@ -106,26 +107,33 @@ class Worker:
         reason = f"no answer for {deadline_ns / NS:g} s: quarantined until it returns"
         self._report_down({"which": self.source.name, "reason": reason})
 
+    def abandon(self) -> None:
+        """Write nothing more: the log closes, and a sample is still under way."""
+        with self._lock:
+            self._is_abandoned = True
+
     def _leave_quarantine(self) -> bool:
-        """End the time under watch; return whether the deadline had passed."""
+        """End the time under watch; return whether the sample came too late to be written."""
         with self._lock:
             was, self._is_quarantined, self._busy_since_ns = self._is_quarantined, False, None
-            return was
+            return was or self._is_abandoned
 
     def _failed(self, error: Exception) -> None:
         self._leave_quarantine()
         self.errors += not isinstance(error, Absent)
         fields = failure(error, self.source.name)
-        if self._down != fields:
-            if not isinstance(error, (Absent, Transient)):
-                log.error("%s failed: a defect in its reader", self.source.name, exc_info=error)
-            self._report_down(fields)
+        if self._down != fields and not isinstance(error, Absent | Transient):
+            log.error("%s failed: a defect in its reader", self.source.name, exc_info=error)
+        self._report_down(fields)
         self._retry_later()
 
     def _retry_later(self) -> None:
         self._schedule.postpone(monotonic_ns() + self._backoff.next_ns())
 
     def _report_down(self, fields: Mapping[str, Value]) -> None:
+        """Write a ``source_down`` line, unless the same was said last."""
+        if self._down == fields or self._is_abandoned:
+            return
         self._down = fields
         log.warning("%s is down: %s", self.source.name, fields["reason"])
         self._sink.write([meta(self._clock.now_ns(), "source_down", fields)])
@@ -159,17 +167,9 @@ class Lane:
             now_ns = monotonic_ns()
             for worker in self.workers:
                 if worker.due_ns <= now_ns and not self._stop.is_set():
-                    self._guarded(worker)
+                    worker.tick()
 
     def _wait(self) -> bool:
         """Wait for the next deadline; return True when it is time to stop instead."""
         wait_ns = min(worker.due_ns for worker in self.workers) - monotonic_ns()
         return self._stop.wait(wait_ns / NS) if wait_ns > 0 else self._stop.is_set()
-
-    def _guarded(self, worker: Worker) -> None:
-        """Let a worker work; a log that was closed meanwhile, because this thread was stuck, is no failure."""
-        try:
-            worker.tick()
-        except ValueError:
-            if not self._stop.is_set():
-                raise
