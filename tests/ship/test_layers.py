@@ -36,8 +36,11 @@ def imported(path: Path) -> Iterator[str]:
             yield str(node.module).split(".")[0]
 
 
+STANDARD = sys.stdlib_module_names | {"tomllib"}  # from 3.11 on; tomli stands in for it before
+
+
 def beyond_standard(names: Iterable[str]) -> set[str]:
-    return {name for name in names if name not in sys.stdlib_module_names}
+    return {name for name in names if name not in STANDARD}
 
 
 def test_every_room_is_in_the_table() -> None:
