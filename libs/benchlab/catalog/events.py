@@ -21,9 +21,7 @@ _COUNTS = (
 def signals() -> Iterator[Signal]:
     """Yield every key of pipeline events and bookmarks, and the collectors' own figures."""
     yield Signal("pipeline", "stage", "", "info", "Stage that the frame has reached", influx="string")
-    yield Signal(
-        "pipeline", "frame", "", "info", "Number of the frame, kept from stage to stage", influx="integer"
-    )
+    yield Signal("pipeline", "frame", "", "info", "Number of the frame, kept from stage to stage", influx="integer")
     yield Signal("pipeline", "pts_ns", "ns", "info", "Presentation time of the frame", influx="integer")
     yield Signal("pipeline", "flow", "", "info", "Which flow of frames it belongs to", influx="string")
     yield Signal("bookmark", "text", "", "info", "What the operator noted at this moment", influx="string")

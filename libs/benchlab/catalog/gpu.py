@@ -34,9 +34,7 @@ _STATES = (
 
 def signals() -> Iterator[Signal]:
     """Yield every signal of a GPU."""
-    yield Signal(
-        SOURCE, "power_w", "W", "gauge", "Power of the GPU", PREFIX + "power_watts", energy_key="energy_j"
-    )
+    yield Signal(SOURCE, "power_w", "W", "gauge", "Power of the GPU", PREFIX + "power_watts", energy_key="energy_j")
     yield from numbers(
         SOURCE,
         "counter",

@@ -71,9 +71,7 @@ def _rapl() -> Iterator[Signal]:
     for zone, text in _ZONES:
         family = f"benchlab_cpu_{zone}"
         joules = f"{zone}_j"
-        yield Signal(
-            RAPL, f"{zone}_w", "W", "gauge", f"Power of {text}", f"{family}_power_watts", energy_key=joules
-        )
+        yield Signal(RAPL, f"{zone}_w", "W", "gauge", f"Power of {text}", f"{family}_power_watts", energy_key=joules)
         yield Signal(RAPL, joules, "J", "counter", f"Energy of {text}", f"{family}_energy_joules_total")
 
 
@@ -83,9 +81,7 @@ def signals() -> Iterator[Signal]:
     yield Signal(CPU, "cores", "", "table", "One row per core that is online")
     yield Signal(CPU, "cores.core", "", "info", "Number of the core", influx="integer")
     yield from numbers(MEMORY, "gauge", "benchlab_memory_", _MEMORY, "integer")
-    yield from numbers(
-        MEMORY, "gauge", "benchlab_memory_", [("mem_util", "%", "used_ratio", "Share of memory in use")]
-    )
+    yield from numbers(MEMORY, "gauge", "benchlab_memory_", [("mem_util", "%", "used_ratio", "Share of memory in use")])
     yield from numbers(NIC, "gauge", "benchlab_network_", _NIC_RATES)
     yield from numbers(NIC, "counter", "benchlab_network_", _NIC_COUNTS, "integer")
     yield from numbers(DISK, "gauge", "benchlab_disk_", _DISK)
