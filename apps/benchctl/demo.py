@@ -27,6 +27,10 @@ EXAMPLES = """\
   benchctl demo --sample               # the recorded sample with its known answers"""
 
 PAIR = ("ingress", "encoded")
+METERS = ("telemetryd", "benchlabd")
+CAPTURES = ("r5c_capture", "yuan_capture")
+METERS_S = 5.0
+METERS_ON_S = 0.3
 STEP_S = 0.25
 
 
@@ -86,11 +90,16 @@ def _run_live(args: argparse.Namespace, context: Context) -> int:
             options = session_options(context.data_root, session.name, args.config)
             recording = Recording(session, crew, options)
             recording.start_mux([PAIR], bind)
-            for name in ("telemetryd", "benchlabd", "r5c_capture", *(["yuan_capture"] if args.yuan else [])):
+            for name in METERS:
+                recording.start_collector(name, ["--simulate"])
+            recording.wait_for_streams(METERS_S, stop)  # so that the first frame has the power of the whole board
+            for name in (*CAPTURES[:1], *(CAPTURES[1:] if args.yuan else ())):
                 recording.start_collector(name, ["--simulate"])
             _say_where(recording, bind)
             _watch(recording, args.duration, stop)
             print("stopping", file=sys.stderr)
+            recording.stop_collectors(CAPTURES)
+            time.sleep(METERS_ON_S)  # so that the last frame, too, lies between two samples
             recording.finish(stop)
         return _conclude(recording, options, interrupted=bool(stop))
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from benchlab import __version__
@@ -21,8 +21,11 @@ from muxd.mux import Mux
 from muxd.readings import STALE_NS, Readings
 from muxd.rows import DUPLICATE, LOST, OPEN_AT_END, OPEN_AT_START, ORPHAN, LatencyRow
 
-LATENCY_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-ENERGY_BUCKETS_J = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+disable_created_metrics()  # a timestamp a series that nobody asked for
+
+_STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+LATENCY_BUCKETS_S = tuple(b for e in range(-4, 1) for s in _STEPS if 0.0002 <= (b := round(s * 10.0**e, 5)) <= 5)
+ENERGY_BUCKETS_J = tuple(round(s * 10.0**e, 5) for e in range(-3, 3) for s in _STEPS)
 _REASONS = (LOST, ORPHAN, DUPLICATE)
 _LISTED_ONLY = (OPEN_AT_START, OPEN_AT_END)
 _PAIR = ("from_stage", "to_stage")
