@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -37,8 +38,9 @@ def parse(flag: str, text: str) -> Bound:
 
 def _iso_ns(flag: str, text: str) -> int:
     zoned = text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text
+    exact = re.sub(r"\.(\d{1,6})\d*", lambda fraction: "." + fraction[1].ljust(6, "0"), zoned)
     try:
-        when = datetime.fromisoformat(zoned)
+        when = datetime.fromisoformat(exact)  # before Python 3.11 only with 3 or 6 digits of a second
     except ValueError:
         raise Fault(f"{flag} {text}: {_EXPECTED}", Exit.USAGE) from None
     when = when.replace(tzinfo=timezone.utc) if when.tzinfo is None else when.astimezone(timezone.utc)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from benchctl.audit import audit_session
-from benchctl.children import program
 from benchlab.event import Event
 from benchlab.log.reader import StreamReader
 from benchlab.session import open_session
@@ -26,7 +26,7 @@ PAIR = ("ingress", "encoded")
 
 
 def test_record_passes_the_session_on_and_the_exit_code_back(run: Run, tmp_path: Path, bind: str) -> None:
-    benchctl = " ".join(program("muxd")).replace("muxd", "benchctl")
+    benchctl = shlex.join([sys.executable, "-m", "benchctl"])
     script = f"{benchctl} mark inside && echo $BENCHLAB_SESSION && sleep 2 && exit 7"
     collectors = ("--with", "benchlabd --simulate --hz 20", "--with", "r5c_capture --simulate")
     options = ("--data-root", str(tmp_path), "--session", "run-1", "--prom-bind", bind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -240,7 +241,8 @@ code = main(["--data-root", str(made.data_root), "--session", "dev", "--out", st
 print(code, out.read_text(), sorted(p.name for p in out.parent.iterdir()))
 """
     (tmp_path / "full").mkdir()
-    mount = f"mount -t tmpfs -o size=4k none {tmp_path / 'full'} && exec {sys.executable} - {tmp_path}"
+    again = shlex.join([sys.executable, "-", str(tmp_path)])
+    mount = f"mount -t tmpfs -o size=4k none {shlex.quote(str(tmp_path / 'full'))} && exec {again}"
     env = program_env()
     env["PYTHONPATH"] += f":{REPOSITORY / 'tests'}"
     done = subprocess.run(["unshare", "-rm", "sh", "-c", mount], input=script, env=env, capture_output=True, text=True)
