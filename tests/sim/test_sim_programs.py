@@ -16,10 +16,11 @@ from msgspec import json
 from benchlab.catalog import unknown_keys
 from benchlab.event import META, Event
 from benchlabd.main import main as benchlabd_main
-from conftest import REPOSITORY, Start, program_env
 from pipeline_probes import r5c_capture
+from support.tree import REPOSITORY, program_env
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Start = Callable[..., "subprocess.Popen[bytes]"]
 
 R5C = "pipeline_probes.r5c_capture"
 YUAN = "pipeline_probes.yuan_capture"
