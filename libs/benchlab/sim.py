@@ -28,6 +28,7 @@ Z_99 = 2.3263478740408408
 _MASK = (1 << 64) - 1
 _LEVELS = 8
 _TOP = _LEVELS - 1
+_BLOCKS_KEPT = 4  # an energy counter asks for its first block and the present one by turns
 _MEMORY_TAUS = 8.0
 
 
@@ -83,7 +84,7 @@ class LoadModel:
         self._chance = Chance(seed, "load")
         self._step_ns = round(step_s * NS)
         self.lag_ns = round(lag_ms * 1e6)
-        self._block: tuple[int, tuple[int, ...]] = (-1, ())
+        self._blocks: dict[int, tuple[int, ...]] = {}
         self._heats: dict[float, tuple[int, float]] = {}
 
     def load(self, ts_ns: int) -> float:
@@ -124,13 +125,16 @@ class LoadModel:
 
     def _levels(self, block: int) -> tuple[int, ...]:
         """Return the levels of a block's steps, 0 to 7: low and high halves by turns, each shuffled."""
-        known = self._block
-        if known[0] != block:
+        levels = self._blocks.get(block)
+        if levels is None:
             shuffled = sorted(range(_LEVELS), key=lambda level: self._chance.uniform(block, level))
             low = [level for level in shuffled if level < _LEVELS // 2]
             high = [level for level in shuffled if level >= _LEVELS // 2]
-            known = self._block = (block, tuple(level for pair in zip(low, high, strict=True) for level in pair))
-        return known[1]
+            levels = tuple(level for pair in zip(low, high, strict=True) for level in pair)
+            if len(self._blocks) >= _BLOCKS_KEPT:
+                self._blocks = {}
+            self._blocks[block] = levels
+        return levels
 
     def _area(self, ts_ns: int) -> int:
         """Return the integral of the level from time 0, in level-nanoseconds."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from benchlab.daemon import Reading, Source
 from benchlab.event import Value
 from benchlab.sim import GPU_FULL_W, GPU_IDLE_W, NS, SEED, Chance, LoadModel
-from telemetryd.sources import Options
+from telemetryd.sources import KERNEL_LANE, Options
 
 COUNTER_PERIOD_NS = 7 * 86_400 * NS
 """The energy counter starts anew with the week: small enough that a float still resolves a microjoule."""
@@ -31,6 +31,7 @@ class SimulatedGpu:
     """One graphics card under the load that all simulators share."""
 
     name = "gpu.nvml"
+    lane = KERNEL_LANE  # it only computes, and so cannot block either
 
     def __init__(self, now_ns: Callable[[], int], load: LoadModel, seed: int = SEED, index: int = 0) -> None:
         self.dev = f"GPU-00000000-0000-4000-8000-{seed % (1 << 32):08x}{index:04x}"
