@@ -21,7 +21,7 @@ from muxd.mux import Mux
 from muxd.readings import STALE_NS, Readings
 from muxd.rows import DUPLICATE, LOST, OPEN_AT_END, OPEN_AT_START, ORPHAN, LatencyRow
 
-disable_created_metrics()  # a timestamp a series that nobody asked for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a timestamp a series that nobody asked for
 
 _STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 LATENCY_BUCKETS_S = tuple(b for e in range(-4, 1) for s in _STEPS if 0.0002 <= (b := round(s * 10.0**e, 5)) <= 5)

@@ -41,14 +41,10 @@ def parser(prog: str, description: str, examples: str) -> argparse.ArgumentParse
         allow_abbrev=False,
     )
     p.add_argument("--version", action="version", version=f"{prog} {__version__}")
-    p.add_argument(
-        "--config", type=Path, metavar="FILE", help=f"configuration (default: {config.SYSTEM_PATH})"
-    )
+    p.add_argument("--config", type=Path, metavar="FILE", help=f"configuration (default: {config.SYSTEM_PATH})")
     p.add_argument("--data-root", metavar="DIR", help="folder that holds sessions/ (BENCHLAB_DATA_ROOT)")
     p.add_argument("--session", metavar="NAME", help="session (BENCHLAB_SESSION; default: current)")
-    p.add_argument(
-        "--log-level", choices=LEVELS, default="info", help="what is told on stderr (default: info)"
-    )
+    p.add_argument("--log-level", choices=LEVELS, default="info", help="what is told on stderr (default: info)")
     p.add_argument("--log-format", choices=("text", "json"), default="text", help="how (default: text)")
     return p
 
@@ -56,12 +52,8 @@ def parser(prog: str, description: str, examples: str) -> argparse.ArgumentParse
 def collector_options(p: argparse.ArgumentParser) -> None:
     """Add the options that all collectors have."""
     p.add_argument("--stream", metavar="NAME", help="write raw/NAME.jsonl instead of this program's own file")
-    p.add_argument(
-        "--once", action="store_true", help="sample each source once, print, exit (4: none is there)"
-    )
-    p.add_argument(
-        "--json", action="store_true", help="with --once: print the events as they would be written"
-    )
+    p.add_argument("--once", action="store_true", help="sample each source once, print, exit (4: none is there)")
+    p.add_argument("--json", action="store_true", help="with --once: print the events as they would be written")
     p.add_argument("--source", action="append", metavar="NAME", help="take only this source (repeatable)")
     p.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="prefix for /sys and /proc")
     p.add_argument("--simulate", action="store_true", help="make up the device; its data is marked so")

@@ -95,9 +95,7 @@ def _bracket(upper: Clock, lower: Clock) -> tuple[int, int]:
     return between - before - width // 2, (width + 1) // 2
 
 
-def monotonic_to_boottime_ns(
-    monotonic: Clock = monotonic_ns, boottime: Clock = boottime_ns
-) -> tuple[int, int]:
+def monotonic_to_boottime_ns(monotonic: Clock = monotonic_ns, boottime: Clock = boottime_ns) -> tuple[int, int]:
     """Return what to add to a CLOCK_MONOTONIC time to get CLOCK_BOOTTIME, and its uncertainty, both in ns."""
     return difference_ns(boottime, monotonic)
 
