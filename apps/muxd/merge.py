@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import msgspec
 
 from benchlab.event import BOOKMARK, META, PIPELINE, Event
-from muxd.rows import LATE, LateEntry
+from muxd.rows import LATE, OURS, LateEntry
 from muxd.settings import NS_PER_MS
 from muxd.streams import Hold, Stream, by_time
 
@@ -100,7 +100,9 @@ class Merger:
                 if strict and self._leave_out(taken, event.ts_ns, offset_of(i), name, left_out, entries):
                     stream.late += not late
                     continue
-                event = taken
+                if late:
+                    stream.signals.append(taken)
+                    continue
             self._route(stream, event)
         stream.floor_ns, stream.max_ns = floor_ns, max_ns
         stream.lines += len(rows)
@@ -147,7 +149,7 @@ class Merger:
         elif source == META:
             stream.power.append(event)
             stream.signals.append(event)
-        elif source != BOOKMARK:
+        elif source != BOOKMARK and not source.startswith(OURS):
             stream.signals.append(event)
             if self._carries_power(source):
                 stream.power.append(event)

@@ -215,6 +215,9 @@ class Series(msgspec.Struct):
 def number(value: Any) -> float | None:
     """Return a finite number as float; anything else, a bool too, is no number."""
     if value.__class__ is float or value.__class__ is int:
-        as_float = float(value)
+        try:
+            as_float = float(value)
+        except OverflowError:  # JSON's integers have no bound
+            return None
         return as_float if math.isfinite(as_float) else None
     return None

@@ -9,6 +9,7 @@ import msgspec
 LATENCY = "metric.latency"
 DROPPED = "metric.dropped"
 LATE = "metric.late"
+OURS = "metric."  # begins the sources of rows; a raw line that bears one is not used
 
 LOST = "lost"
 ORPHAN = "orphan"

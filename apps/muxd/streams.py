@@ -15,6 +15,8 @@ by_time = attrgetter("ts_ns")
 # Lines of their own stream's story that matter to what is written.
 TOLD = frozenset({"start", "stop", "source_down", "source_up"})
 
+_LONGEST_MS = 86_400_000  # a day: no source reads more seldom, and none averages over more
+
 
 class Hold(IntEnum):
     """Whether a stream may still have something to say about the past."""
@@ -52,7 +54,7 @@ class Stream(msgspec.Struct):
         self.stopped = told == "stop"
         if told == "start":
             self.disorder_ns = stated_disorder_ns(event)
-        return told in TOLD
+        return told.__class__ is str and told in TOLD
 
     def sort(self) -> None:
         """Bring the buffers into time order; lines of the same time keep the file's order."""
@@ -77,6 +79,6 @@ def stated_ns(start: Event, field: str) -> dict[str, int]:
         if not isinstance(row, dict):
             continue
         source, value_ms = row.get("source"), row.get(field)
-        if isinstance(source, str) and isinstance(value_ms, (int, float)) and value_ms > 0:
+        if isinstance(source, str) and isinstance(value_ms, (int, float)) and 0 < value_ms <= _LONGEST_MS:
             stated[source] = int(value_ms * NS_PER_MS)
     return stated
