@@ -87,10 +87,11 @@ class Prometheus(Section, frozen=True):
 
 
 class Retention(Section, frozen=True):
-    """``[retention]``: how many days a session, and its raw part, are kept."""
+    """``[retention]``: how many days a session, and its raw part, are kept; ``min_free_gb`` 0 is off."""
 
     days: Annotated[int, Meta(ge=1, le=36_500)] = 90
     raw_keep_days: Annotated[int, Meta(ge=0, le=36_500)] = 7
+    min_free_gb: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
 
 
 class Mux(Section, frozen=True):
