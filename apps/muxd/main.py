@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from benchlab import cli
+from benchlab.cli import Context
 from benchlab.config import Config
 from benchlab.daemon.notify import Notifier
-from benchlab.errors import Exit, Fault
-from benchlab.files import FileLock
-from benchlab.session import Session, open_session
+from benchlab.errors import Exit
+from benchlab.session import CURRENT, Session, open_session
 from muxd.live import Loop
 from muxd.metrics import Metrics
 from muxd.once import mux_once
@@ -22,7 +23,10 @@ from muxd.opening import Opener
 from muxd.progress import progress_of
 from muxd.replay import differences, replay_into
 from muxd.scrape import ScrapeServer
-from muxd.settings import NS_PER_MS, Settings, settings_of
+from muxd.settings import NS_PER_MS, settings_of
+from muxd.sitting import Sitting, lock_of
+
+Pairs = Sequence[Sequence[str]]
 
 EXAMPLES = """\
   muxd --session dev --pair ingress encoded
@@ -63,52 +67,61 @@ def main(argv: list[str] | None = None) -> int:
     if args.write and args.ignore_late:
         p.error("--ignore-late shows another result, it cannot be kept: use it with --out")
     context = cli.context(args, {"prometheus.bind": (args.prom_bind, "--prom-bind")})
-    session = open_session(
-        context.data_root,
-        context.session_name,
-        create=not args.replay,
-        node=context.config.general.node_name,
-        config_digest=context.loaded.digest,
-    )
-    settings = settings_of(context.config, args.pair, session.info)
-    patience_ns = context.config.mux.lateness_ms * NS_PER_MS
+    session = session_of(context, create=not args.replay)
     if args.replay:
-        return replay(args, Opener(session, settings, patience_ns), session)
-    with locked(session):
-        if args.once:
-            return mux_once(Opener(session, settings, patience_ns), session)
-        return serve(session, settings, patience_ns, context.config)
+        return replay(args, opener_of(context.config, args.pair, session), session)
+    if args.once:
+        with only_muxd(session):
+            return mux_once(opener_of(context.config, args.pair, session), session)
+    return serve(context, session, args.pair)
 
 
 @contextmanager
-def locked(session: Session) -> Iterator[None]:
-    """Be the session's only muxd. Raises Fault (IO)."""
-    lock = FileLock(session.state / "mux.lock", "muxd")
-    try:
-        lock.acquire()
-    except Fault as fault:
-        advice = "one muxd serves a session: add your --pair to its command line"
-        raise Fault(f"{fault.message}; {advice}", fault.code) from fault
+def only_muxd(session: Session) -> Iterator[None]:
+    """Be the session's only muxd for a while. Raises Fault (IO)."""
+    lock = lock_of(session)
     try:
         yield
     finally:
         lock.release()
 
 
-def serve(session: Session, settings: Settings, patience_ns: int, config: Config) -> int:
+def serve(context: Context, session: Session, pairs: Pairs | None) -> int:
     """Mux live and serve /metrics until the session is closed or a signal comes."""
+    config = context.config
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    metrics = Metrics(settings.pairs)
-    opener = Opener(session, settings, patience_ns, observer=metrics)
-    loop = Loop(session, opener, stop, metrics.see, Notifier())
+    metrics = Metrics(settings_of(config, pairs, session.info).pairs)
+
+    def sit(found: Session) -> Sitting:
+        return Sitting(found, opener_of(config, pairs, found, metrics))
+
+    follow = partial(session_of, context) if context.session_name == CURRENT else None
+    loop = Loop(session, sit, stop, metrics.see, Notifier(), follow)
     server = ScrapeServer(config.prometheus.bind, metrics.render, loop.healthy)
     server.start()
     try:
         return loop.run()
     finally:
         server.close()
+
+
+def session_of(context: Context, create: bool = True) -> Session:
+    """Return the session that the command line names. Raises Fault."""
+    return open_session(
+        context.data_root,
+        context.session_name,
+        create=create,
+        node=context.config.general.node_name,
+        config_digest=context.loaded.digest,
+    )
+
+
+def opener_of(config: Config, pairs: Pairs | None, session: Session, observer: Metrics | None = None) -> Opener:
+    """Return what opens a session's muxing as configured."""
+    settings = settings_of(config, pairs, session.info)
+    return Opener(session, settings, config.mux.lateness_ms * NS_PER_MS, observer=observer)
 
 
 def replay(args: argparse.Namespace, opener: Opener, session: Session) -> int:
@@ -118,7 +131,7 @@ def replay(args: argparse.Namespace, opener: Opener, session: Session) -> int:
             replay_into(opener, args.out, args.ignore_late, on_progress)
             return Exit.OK
         if args.write:
-            with locked(session):
+            with only_muxd(session):
                 opener.rebuild("--replay --write", on_progress).close()
             return Exit.OK
         found = differences(opener, session, args.ignore_late, on_progress)

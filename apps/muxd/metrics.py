@@ -86,9 +86,7 @@ class Metrics:
 
     def see(self, mux: Mux) -> None:
         """Take in what only the loop can see: the reference power of now, and what is still unread."""
-        streams = mux.engine.merger.streams
-        now_ns = max((stream.max_ns for stream in streams.values()), default=0)
-        current = mux.engine.annotator.reference.current(now_ns)
+        current = mux.engine.annotator.reference.current(mux.newest_ns())
         with self._lock:
             self._power_w = current[1] if current else None
             self._lag_bytes = mux.intake.lag_bytes()

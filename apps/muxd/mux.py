@@ -90,8 +90,7 @@ class Mux:
 
     def settle(self, unless_waiting: bool = True) -> None:
         """Show how the session would end here, beyond what is vouched for; the next bytes decide it again."""
-        holds = self.intake.holds(self._clock())
-        if self._settled or (unless_waiting and any(self._waits(name, hold) for name, hold in holds.items())):
+        if self._settled or (unless_waiting and self.waits()):
             return
         output = self.engine.copy().finish()
         self.outputs.show_tail(LATENCY_FILE, output.latency)
@@ -145,8 +144,17 @@ class Mux:
         unread = self.intake.unread()
         return min(unread, key=lambda name: self.engine.merger.stream(name).floor_ns) if unread else None
 
-    def _waits(self, name: str, hold: Hold) -> bool:
-        return hold != Hold.EXCUSED and not (hold == Hold.WAITED_FOR and self.engine.merger.stream(name).stopped)
+    def waits(self) -> bool:
+        """Tell whether some stream has more to say, or had its writer alive a moment ago."""
+        for name, hold in self.intake.holds(self._clock()).items():
+            stopped = self.engine.merger.stream(name).stopped
+            if hold == Hold.UNREAD or (hold == Hold.WAITED_FOR and not stopped):
+                return True
+        return False
+
+    def newest_ns(self) -> int:
+        """Return the highest time of any stream."""
+        return max((stream.max_ns for stream in self.engine.merger.streams.values()), default=0)
 
     def _take(self, name: str, batch: Batch[Any]) -> bool:
         if not batch.rows and not batch.bad:
