@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import datetime, timezone
 from pathlib import Path
@@ -109,21 +108,6 @@ def born_ns(folder: Path, info: SessionInfo) -> int:
         return 0
 
 
-def host_facts(root: Path = Path("/")) -> dict[str, Any]:
-    """Return what tells two recordings of different machines apart; a fact that cannot be read is absent."""
-    name = os.uname()
-    facts = {
-        "hostname": name.nodename,
-        "kernel": name.release,
-        "machine": name.machine,
-        "cpus": os.cpu_count(),
-        "os": _field(root / "etc/os-release", "PRETTY_NAME", "="),
-        "cpu_model": _field(root / "proc/cpuinfo", "model name", ":"),
-        "memory_total": _field(root / "proc/meminfo", "MemTotal", ":"),
-    }
-    return {key: value for key, value in facts.items() if value is not None}
-
-
 def _utc(wall_ns: int) -> datetime:
     seconds, rest = divmod(wall_ns, _NS)
     return datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=rest // 1000)
@@ -147,12 +131,3 @@ def _iso_moment(text: str | None) -> int | None:
 def _since_epoch_ns(moment: datetime) -> int:
     passed = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)) - _EPOCH
     return (passed.days * 86_400 + passed.seconds) * _NS + passed.microseconds * 1000
-
-
-def _field(path: Path, key: str, separator: str) -> str | None:
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    pairs = (line.partition(separator) for line in lines)
-    return next((value.strip().strip('"') for found, _, value in pairs if found.strip() == key), None)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from benchlab import __version__, clock
 from benchlab.files import FileLock, fsync_dir, make_dir
-from benchlab.session_file import SessionInfo, boot_id_or_none, host_facts, iso_utc, timestamp_name, write_info
+from benchlab.host.identity import host_facts
+from benchlab.session_file import SessionInfo, boot_id_or_none, iso_utc, timestamp_name, write_info
 from benchlab.session_find import CURRENT, sessions_root
 from benchlab.session_folder import Session, measured_anchor_ns
 

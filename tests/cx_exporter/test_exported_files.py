@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchlab.session_file import host_facts
+from benchlab.host.identity import host_facts
 from cx_exporter.check import findings
 from cx_exporter.main import main
 from support.capframex_reader import read_csv, read_json
