@@ -9,6 +9,7 @@ from importlib import import_module
 from benchlab import cli
 
 COMMANDS = {
+    "config": ("benchctl.config_show", "show the configuration and where it came from"),
     "session": ("benchctl.sessions", "make, list, show, pin and close sessions"),
     "verify": ("benchctl.verify", "check that every recorded line is accounted for"),
     "tail": ("benchctl.tail", "show the last pairs, live"),

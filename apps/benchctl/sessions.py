@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from benchctl.table import table
+from benchctl.table import print_json, table
 from benchlab import cli
 from benchlab.cli import Context
 from benchlab.errors import Exit, Fault
@@ -77,7 +77,7 @@ def _list(context: Context, *, as_json: bool) -> int:
     current = _current_name(context)
     rows = [_described(session, current) for session in sessions]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     elif not rows:
         print(f"no sessions in {context.data_root}: benchctl session new makes one", file=sys.stderr)
     else:
@@ -129,7 +129,7 @@ def _show(session: Session, *, as_json: bool) -> None:
         },
     }
     if as_json:
-        _print_json(document)
+        print_json(document)
         return
     for key, value in document.items():
         if isinstance(value, dict):
@@ -138,10 +138,6 @@ def _show(session: Session, *, as_json: bool) -> None:
                 print(f"  {name:24} {part}")
         elif value not in (None, []):
             print(f"{key:20} {str(value).lower() if isinstance(value, bool) else value}")
-
-
-def _print_json(document: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

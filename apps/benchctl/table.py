@@ -1,8 +1,10 @@
-"""Plain tables: columns as wide as their content, never cut, so that they can be searched and copied."""
+"""What commands print: tables with columns as wide as their content, never cut, and JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+
+import msgspec
 
 GAP = "  "
 
@@ -24,3 +26,8 @@ def _column(texts: Sequence[str], rows: Sequence[Sequence[object]], index: int) 
 
 def _text(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def print_json(document: object) -> None:
+    """Print a document as JSON that people can read, too."""
+    print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())

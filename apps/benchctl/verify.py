@@ -10,7 +10,7 @@ import msgspec
 from benchctl.audit import Report, audit_session
 from benchctl.pair_ledger import PairLedger
 from benchctl.stream_ledger import Finding, StreamLedger
-from benchctl.table import table
+from benchctl.table import print_json, table
 from benchlab import cli
 from benchlab.errors import Exit, Fault
 from benchlab.session import open_session
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, operands: Sequence[str]) -> int:
         raise Fault(session.problem, Exit.IO)
     report = audit_session(session.dir, closed=session.is_bare or session.info.closed)
     if args.json:
-        print(msgspec.json.format(msgspec.json.encode(document(report)), indent=2).decode())
+        print_json(document(report))
     else:
         _print(report)
     return Exit.FINDING if report.findings else Exit.OK
