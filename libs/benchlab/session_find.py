@@ -12,6 +12,8 @@ from benchlab.session_folder import Session
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CURRENT = "current"
+TRASH = re.compile(r"\.(.+)\.deleting")
+"""How a folder in ``sessions/`` is called while it is being deleted; it is no session any more."""
 
 _RESERVED = (".", "..", CURRENT)
 
@@ -23,7 +25,7 @@ def sessions_root(data_root: Path) -> Path:
 
 def check_name(name: str) -> None:
     """Raise Fault (USAGE) for what cannot be the name of a session."""
-    if not NAME.fullmatch(name) or name in _RESERVED:
+    if not _can_be_name(name):
         raise Fault(
             f"session name {name[:80]!r}: expected 1 to 64 letters, digits, dots, dashes or underscores; "
             "a name is not a path",
@@ -72,7 +74,7 @@ def current_folder(data_root: Path) -> Path | None:
             raise Fault(f"{link} is no link, expected a link to a session: rename it", Exit.IO)
         return None
     target = str(link.readlink())
-    if not NAME.fullmatch(target) or target in _RESERVED:
+    if not _can_be_name(target):
         raise Fault(f"{link} points to {target}, expected the name of a session beside it: remove it", Exit.IO)
     return link.with_name(target)
 
@@ -83,8 +85,12 @@ def _bare(folder: Path) -> Session | None:
     return Session(folder, SessionInfo(id=folder.name, closed=True), bare=True)
 
 
+def _can_be_name(name: str) -> bool:
+    return NAME.fullmatch(name) is not None and TRASH.fullmatch(name) is None and name not in _RESERVED
+
+
 def _is_session_folder(path: Path) -> bool:
-    return NAME.fullmatch(path.name) is not None and not path.is_symlink() and path.is_dir()
+    return _can_be_name(path.name) and not path.is_symlink() and path.is_dir()
 
 
 def _listed(folder: Path) -> Session | None:

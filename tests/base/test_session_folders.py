@@ -361,3 +361,12 @@ def test_host_facts_that_cannot_be_read_are_absent(tmp_path: Path) -> None:
     session = open_session(tmp_path, "dev", root=booted(tmp_path, "b1"))
     assert "cpu_model" not in session.info.host and "memory_total" not in session.info.host
     assert session.info.boot_id == "b1"
+
+
+def test_what_is_being_deleted_is_no_session_and_no_name_for_one(tmp_path: Path) -> None:
+    describe(tmp_path, "dev")
+    describe(tmp_path, ".old.deleting")
+    assert [session.name for session in list_sessions(tmp_path)] == ["dev"]
+    with pytest.raises(Fault) as refused:
+        open_session(tmp_path, ".old.deleting", create=False)
+    assert refused.value.code == Exit.USAGE
