@@ -43,6 +43,10 @@ class Checkpoint(msgspec.Struct):
     engine: EngineState | None = None
 
 
+class _Positions(msgspec.Struct):
+    streams: dict[str, StreamPosition]
+
+
 class UnusableError(Exception):
     """The checkpoint cannot be gone on from, and why."""
 
@@ -63,6 +67,15 @@ def load(state_dir: Path) -> Checkpoint | None:
     if found.rebuilding or found.engine is None:
         raise UnusableError(f"{path} was left by a rebuild that did not end")
     return found
+
+
+def streams_read(state_dir: Path) -> list[str]:
+    """Return the streams of which something had been read at the last checkpoint, as far as it can be read."""
+    try:
+        found = msgspec.json.decode((state_dir / FILE).read_bytes(), type=_Positions)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return []
+    return sorted(name for name, position in found.streams.items() if position.offset)
 
 
 def save(state_dir: Path, encoded: bytes) -> None:

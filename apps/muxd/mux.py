@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from benchlab.errors import Exit, Fault
 from benchlab.log.reader import Batch
 from benchlab.session import Session
 from muxd import checkpoint
@@ -35,7 +36,10 @@ class Observer(Protocol):
 
 
 class Mux:
-    """Reads, feeds, writes and checkpoints; ``step`` never waits."""
+    """Reads, feeds, writes and checkpoints; ``step`` never waits.
+
+    ``caught_up``: the last step left nothing unread. ``trouble``: why the disk takes nothing more, while it is so.
+    """
 
     def __init__(
         self,
@@ -57,14 +61,16 @@ class Mux:
         self.intake = intake
         self.generation = generation
         self.final = False
+        self.caught_up = False
+        self.trouble: str | None = None
         self._left_out = left_out or {}
         self._observer = observer
         self._clock = clock
         self._settled = False
+        self._rest_decided = False
         self._changed = True
         self._checkpointed_ns = clock()
         self._writer: threading.Thread | None = None
-        self.checkpoint_error: str | None = None
 
     def step(self, excuse_exhausted: bool = False, on_progress: Callable[[int], None] | None = None) -> bool:
         """Take in everything that is there; tell whether anything was.
@@ -72,7 +78,10 @@ class Mux:
         ``excuse_exhausted``: at the end of a file nothing more is waited for, because nothing will come.
         ``on_progress`` is told the bytes taken in. Raises RawChanged, Fault.
         """
-        if not self.outputs.flush():
+        if self._rest_decided:
+            return False
+        self.caught_up = False
+        if self._is_stuck():
             return False  # the raw log keeps what the disk has no room for
         self.intake.look(self._clock())
         progressed = False
@@ -82,15 +91,17 @@ class Mux:
             self._advance(excuse_exhausted)
             if on_progress:
                 on_progress(batch.end - batch.start)
-            if not self.outputs.flush():
+            if self._is_stuck():
                 break
+        else:
+            self.caught_up = True
         if not progressed:
             self._advance(excuse_exhausted)
         return progressed
 
     def settle(self, unless_waiting: bool = True) -> None:
         """Show how the session would end here, beyond what is vouched for; the next bytes decide it again."""
-        if self._settled or (unless_waiting and self.waits()):
+        if self._settled or not self.caught_up or (unless_waiting and self.waits()):
             return
         output = self.engine.copy().finish()
         self.outputs.show_tail(LATENCY_FILE, output.latency)
@@ -98,17 +109,32 @@ class Mux:
         self._settled = True
 
     def finish(self) -> None:
-        """Decide the rest of a closed session for good, and vouch for it. Raises OSError."""
+        """Decide the rest of a closed session for good, and vouch for it.
+
+        Raises Fault (IO) and OSError while the disk does not take it; it may then be tried again.
+        """
         self.decide_rest()
-        self.final = True
         self.join()
-        self._save(self._encoded())
+        self._save(self._encoded(final=True))
+        self.final = True
 
     def decide_rest(self) -> None:
-        """Take in what the files had left open, and decide everything: nothing more will come."""
-        for name, stream in self.intake.streams.items():
-            self._take(name, stream.flush())
-        self._write(self.engine.finish())
+        """Take in what the files had left open, and decide everything: nothing more will come.
+
+        Raises Fault (IO) while the disk does not take it.
+        """
+        self.check_caught_up()
+        if not self._rest_decided:
+            self._rest_decided = True
+            for name, stream in self.intake.streams.items():
+                self._take(name, stream.flush())
+            self._write(self.engine.finish())
+        self.check_caught_up()
+
+    def check_caught_up(self) -> None:
+        """Raise Fault (IO) if the disk did not take everything that was to be written."""
+        if self._is_stuck() or not self.caught_up:
+            raise Fault(self.trouble or "the disk was full a moment ago", Exit.IO)
 
     def has_unread(self) -> bool:
         """Tell whether a raw file holds lines that were not taken in; they are taken, so go on with none of this."""
@@ -122,7 +148,7 @@ class Mux:
         if now:
             self.join()
             self._save(self._encoded())
-        elif self._changed and due and not busy:
+        elif self._changed and due and not busy and not self._is_stuck():
             self._checkpointed_ns = self._clock()
             self._changed = False
             self._writer = threading.Thread(target=self._try_save, args=(self._encoded(),), daemon=True)
@@ -132,6 +158,10 @@ class Mux:
         """Wait for a checkpoint that is being written."""
         if self._writer is not None:
             self._writer.join()
+
+    def positions(self) -> dict[str, StreamPosition]:
+        """Return how far each stream was read, by name."""
+        return {name: self._position(name, stream) for name, stream in sorted(self.intake.streams.items())}
 
     def close(self) -> None:
         """Close all files."""
@@ -143,6 +173,12 @@ class Mux:
         """Return the stream that holds the others back, so that none is read far ahead of them."""
         unread = self.intake.unread()
         return min(unread, key=lambda name: self.engine.merger.stream(name).floor_ns) if unread else None
+
+    def _is_stuck(self) -> bool:
+        why = self.outputs.flush()
+        if why:
+            self.trouble = why  # until a checkpoint succeeds
+        return why is not None
 
     def waits(self) -> bool:
         """Tell whether some stream has more to say, or had its writer alive a moment ago."""
@@ -191,17 +227,18 @@ class Mux:
         if self._observer:
             self._observer.output(output)
 
-    def _encoded(self) -> bytes:
-        """Return the checkpoint of this very moment."""
-        positions = {name: self._position(name, stream) for name, stream in sorted(self.intake.streams.items())}
+    def _encoded(self, final: bool = False) -> bytes:
+        """Return the checkpoint of this very moment. Raises Fault (IO) if not everything is written."""
+        if self._is_stuck():
+            raise Fault(self.trouble or "", Exit.IO)
         found = Checkpoint(
             version=checkpoint.VERSION,
             generation=self.generation,
             digest=self.settings.digest(),
             outputs=self.outputs.lengths(),
-            streams=positions,
+            streams=self.positions(),
             settings=msgspec.to_builtins(self.settings),
-            final=self.final,
+            final=final or self.final,
             engine=self.engine.state(),
         )
         return msgspec.json.encode(found)
@@ -216,9 +253,9 @@ class Mux:
     def _try_save(self, encoded: bytes) -> None:
         try:
             self._save(encoded)
-            self.checkpoint_error = None
+            self.trouble = None
         except OSError as error:
-            self.checkpoint_error = str(error)
+            self.trouble = f"{self.session.state / checkpoint.FILE} cannot be written ({error.strerror})"
             self._changed = True
 
     def _save(self, encoded: bytes) -> None:

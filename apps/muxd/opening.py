@@ -20,7 +20,7 @@ from muxd.checkpoint import Checkpoint, UnusableError
 from muxd.engine import Engine
 from muxd.intake import Intake
 from muxd.mux import LeftOut, Mux, Observer
-from muxd.outputs import ALIGNED_FILES, LATE_FILE, NEW, Outputs, in_session
+from muxd.outputs import ALIGNED_FILES, LATE_FILE, NEW, Outputs, discard_unfinished, in_session
 from muxd.rows import LateEntry
 from muxd.settings import Settings
 
@@ -76,10 +76,14 @@ class Opener:
         generation = 1 + old.generation if old else int(time.time())
         mux = self._mux(self._intake(), outputs, generation=generation, left_out=offsets_by_stream(entries))
         catch_up(mux, is_closed(session), on_progress)
-        marker = Checkpoint(checkpoint.VERSION, generation, "", kept, {}, {}, rebuilding=True)
+        outputs.sync()
+        replaced = dict.fromkeys(old.outputs if old else (), 0)
+        marker = Checkpoint(
+            checkpoint.VERSION, generation, "", {**replaced, **kept}, mux.positions(), {}, rebuilding=True
+        )
         checkpoint.save(session.state, msgspec.json.encode(marker))
         outputs.swap_in()
-        for name in set(old.outputs if old else ()) - set(outputs.lengths()):
+        for name in set(replaced) - set(outputs.lengths()):
             in_session(session)(name).unlink(missing_ok=True)
         mux.checkpoint(now=True)
         return mux
@@ -109,6 +113,7 @@ class Opener:
         engine = Engine.restored(self._settings, found.engine)
         mux = self._mux(intake, outputs, engine=engine, generation=found.generation)
         mux.final = found.final
+        discard_unfinished(self._session)
         if found.final and mux.has_unread():
             mux.close()
             raise UnusableError("the session was closed and final, but its raw files grew")
@@ -126,14 +131,17 @@ class Opener:
         """Refuse to replace aligned files by less than they hold."""
         if not self._has_output():
             return
-        paths = sorted(self._session.raw.glob("*.jsonl"))
+        raw = self._session.raw
+        paths = sorted(raw.glob("*.jsonl"))
         missing = [f"{p.name} does not begin with its first line" for p in paths if not begins(p)]
-        if not paths:
+        known = [raw / name for name in checkpoint.streams_read(self._session.state)]
+        missing += [f"nothing is left of {p.name}" for p in known if not (p.exists() and p.stat().st_size)]
+        if not paths and not known:
             missing = ["it holds no stream"]
         if missing:
             raise Fault(
-                f"{reason}: aligned/ would have to be rebuilt, but {self._session.raw} is incomplete "
-                f"({'; '.join(missing)}); aligned/ is left as it is",
+                f"{reason}: aligned/ would have to be rebuilt, but {raw} is incomplete ({'; '.join(missing)}); "
+                "aligned/ is left as it is: restore the raw files, or move aligned/ away to begin with what is there",
                 Exit.IO,
             )
 
@@ -176,9 +184,10 @@ def is_closed(session: Session) -> bool:
 
 
 def catch_up(mux: Mux, excuse_exhausted: bool, on_progress: Progress | None = None) -> None:
-    """Take in everything that is there."""
+    """Take in everything that is there. Raises Fault (IO) if the disk is full before."""
     while mux.step(excuse_exhausted, on_progress):
         pass
+    mux.check_caught_up()
 
 
 def late_entries(session: Session) -> list[LateEntry]:
@@ -206,5 +215,8 @@ def offsets_by_stream(entries: list[LateEntry]) -> LeftOut:
 def begins(path: Path) -> bool:
     """Tell whether a stream still has its first line; one without sequence numbers cannot tell and is trusted."""
     with StreamReader(path, Event, guard_time=False) as reader:
-        rows = reader.read().rows
-    return not rows or rows[0].seq in (None, 0)
+        batch = reader.read()
+    if not batch.rows:
+        return True
+    bad_before = sum(bad.offset < batch.offset_of(0) for bad in batch.bad)
+    return (batch.rows[0].seq or 0) <= bad_before

@@ -21,12 +21,14 @@ NEW = ".new"  # what a rebuild writes until it is whole
 class OutputFile:
     """One append-only file. ``length`` counts what was accepted; a full disk keeps the end of it in memory.
 
+    ``trouble`` says why while it is so.
     ``tail`` rows are provisional: they lie beyond ``length`` and go with the next ``write`` or ``drop_tail``.
     """
 
     def __init__(self, path: Path, length: int = 0) -> None:
         self.path = path
         self.length = length
+        self.trouble: str | None = None
         self._pending = b""
         self._has_tail = False
         try:
@@ -44,22 +46,21 @@ class OutputFile:
         self.length += len(data)
         self.flush()
 
-    @property
-    def is_stuck(self) -> bool:
-        """Whether something waits for room on the disk."""
-        return bool(self._pending)
-
     def flush(self) -> None:
         """Write what is pending as far as the disk takes it."""
         while self._pending:
             try:
                 done = os.pwrite(self._fd, self._pending, self.length - len(self._pending))
-            except OSError:
+            except OSError as error:
+                self.trouble = f"{self.path} cannot be written ({error.strerror})"
                 return
             self._pending = self._pending[done:]
+        self.trouble = None
 
     def write_tail(self, data: bytes) -> None:
         """Show rows that the next bytes may change; best effort, for they are written again."""
+        if self._pending:
+            return
         self._has_tail = True
         try:
             os.pwrite(self._fd, data, self.length)
@@ -73,9 +74,7 @@ class OutputFile:
             self._has_tail = False
 
     def sync(self) -> None:
-        """Make what was written durable. Raises OSError, also while something is pending."""
-        if self._pending:
-            raise OSError(f"{len(self._pending)} bytes wait for room")
+        """Make what was written durable. Raises OSError."""
         os.fdatasync(self._fd)
 
     def close(self) -> None:
@@ -111,11 +110,11 @@ class Outputs:
         for file in self._files.values():
             file.drop_tail()
 
-    def flush(self) -> bool:
-        """Tell whether the disk has taken everything."""
+    def flush(self) -> str | None:
+        """Write what is pending; return why the disk does not take everything, None if it does."""
         for file in self._files.values():
             file.flush()
-        return not any(file.is_stuck for file in self._files.values())
+        return next((file.trouble for file in self._files.values() if file.trouble), None)
 
     def lengths(self) -> dict[str, int]:
         """Return how long each file is without provisional rows."""
@@ -132,8 +131,7 @@ class Outputs:
             file.close()
 
     def swap_in(self) -> None:
-        """Give files that were written beside the old ones their names. Raises OSError."""
-        self.sync()
+        """Give files that were written beside the old ones, and synced, their names. Raises OSError."""
         for name in self._files:
             path = self._locate(name)
             path.with_name(path.name + self._suffix).replace(path)
@@ -149,6 +147,13 @@ class Outputs:
     def _open(self, name: str, length: int = 0) -> OutputFile:
         path = self._locate(name)
         return OutputFile(path.with_name(path.name + self._suffix), length)
+
+
+def discard_unfinished(session: Session) -> None:
+    """Remove what a rebuild left that was killed before it replaced anything. Raises OSError."""
+    for folder in (session.dir / "aligned", session.dir / "quarantine"):
+        for path in folder.glob(f"*{NEW}"):
+            path.unlink()
 
 
 def in_session(session: Session) -> Callable[[str], Path]:

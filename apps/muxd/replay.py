@@ -23,8 +23,8 @@ def differences(opener: Opener, session: Session, ignore_late: bool, on_progress
     """Replay a session and return one line for each aligned file that says something else."""
     with tempfile.TemporaryDirectory(prefix="muxd-replay-") as name:
         folder = Path(name)
+        vouched = read_vouched(session.state)  # before the replay: a muxd that is at work goes on meanwhile
         replay_into(opener, folder, ignore_late, on_progress)
-        vouched = read_vouched(session.state)
         found = []
         for file in (LATENCY_FILE, SIGNALS_FILE):
             limit = None if vouched is None or vouched.final else vouched.outputs.get(file, 0)

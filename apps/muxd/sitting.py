@@ -38,7 +38,7 @@ class Sitting:
         self._looked_s = 0.0
         self._rotated_s: float | None = None
         self._said_stages = False
-        self._told_error: str | None = None
+        self._told_trouble = False
 
     def round(self, rotated: bool = False) -> None:
         """Take in what has come and see to what is due; ``rotated``: another session is current now.
@@ -57,7 +57,7 @@ class Sitting:
         try:
             if not self.mux.final:
                 self.mux.checkpoint(now=True)
-        except OSError as error:
+        except (Fault, OSError) as error:
             log.error("last checkpoint failed (%s): the next start goes on from the one before", error)
 
     def close(self) -> None:
@@ -76,14 +76,22 @@ class Sitting:
             self.mux = self._opener.rebuild(change.message)
             return
         if closed and not progressed:
-            self.mux.finish()
-            log.info("session %s is closed: everything in it is decided", self.session.name)
+            self._finish()
         elif not progressed:
             self.mux.settle()
             if rotated:
                 self._close_when_drained()
         self.mux.checkpoint()
         self._tell()
+
+    def _finish(self) -> None:
+        """End with the session, or wait until the disk has room for its end."""
+        try:
+            self.mux.finish()
+        except (Fault, OSError) as error:
+            log.debug("not yet at the end: %s", error)
+            return
+        log.info("session %s is closed: everything in it is decided", self.session.name)
 
     def _is_closed(self) -> bool:
         now_s = time.monotonic()
@@ -101,12 +109,12 @@ class Sitting:
             self.session.close(self.mux.newest_ns())
 
     def _tell(self) -> None:
-        if self.mux.checkpoint_error != self._told_error:
-            self._told_error = self.mux.checkpoint_error
-            if self._told_error:
-                log.error("checkpoint failed (%s): trying again each second, nothing is lost", self._told_error)
+        if bool(self.mux.trouble) != self._told_trouble:
+            self._told_trouble = bool(self.mux.trouble)
+            if self._told_trouble:
+                log.error("%s: trying on, nothing is lost", self.mux.trouble)
             else:
-                log.info("checkpoint written again")
+                log.info("session %s is written again", self.session.name)
         if not self._said_stages and time.monotonic() - self._began_s > SAY_STAGES_AFTER_S:
             self._said_stages = True
             for line in unpaired_yet(self.mux):
@@ -119,6 +127,8 @@ def lock_of(session: Session) -> FileLock:
     try:
         lock.acquire()
     except Fault as fault:
+        if lock.holder is None:
+            raise
         advice = "one muxd serves a session: add your --pair to its command line"
         raise Fault(f"{fault.message}; {advice}", fault.code) from fault
     return lock

@@ -191,6 +191,7 @@ def test_a_stalled_stream_of_stages_comes_back_and_its_frames_stay_lost(tmp_path
     assert [entry.ts_ns for entry in late_lines(session)] == [stage(21, "").ts_ns, stage(31, "").ts_ns]
     close_session(session)
     mux = live.open()
+    catch_up(mux, True)
     mux.finish()
     mux.close()
     assert differences(live, session, ignore_late=False) == []
