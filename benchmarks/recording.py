@@ -1,7 +1,7 @@
 """Makes the recording that is replayed: raw streams of any length, the same bytes for the same size and seed.
 
 It holds what a real one holds: lines a few milliseconds out of order, lost, orphaned and repeated frames, power
-that begins after and ends before the frames, and a meter that is gone for a while.
+that begins after and ends before the frames, a meter that is gone for a while, and frames in flight at its end.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def pipeline_lines(random: Random, frames: int) -> Iterator[Line]:
         cut = sum(line[0] < next_ns for line in waiting)
         yield from waiting[:cut]
         del waiting[:cut]
-    yield from waiting
+    last_ns = START_NS + (frames - 1) * FRAME_NS + 1_000_000  # the capture ends with frames in flight
+    yield from (line for line in waiting if line[0] < last_ns)
 
 
 def frame_lines(random: Random, frame: int) -> list[Line]:
