@@ -1,4 +1,4 @@
-"""The daemon: one thread per source, and a main thread that watches over them, the log and the clock."""
+"""The daemon: a thread per lane of sources, and a main thread that watches over them, the log and the clock."""
 
 from __future__ import annotations
 
