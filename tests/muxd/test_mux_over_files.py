@@ -195,7 +195,7 @@ def test_a_stalled_stream_of_stages_comes_back_and_its_frames_stay_lost(tmp_path
     mux.finish()
     mux.close()
     assert differences(live, session, ignore_late=False) == []
-    reasons = {row["kv"]["frame"]: row["kv"].get("reason") for row in rows(session)}  # type: ignore[index, attr-defined]
+    reasons = {row["kv"]["frame"]: row["kv"].get("reason") for row in rows(session)}
     assert reasons[0] is None and reasons[20] == reasons[30] == "lost"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -120,7 +121,7 @@ def mux_open(session: Session, settings: Settings = SETTINGS) -> Mux:
     return mux
 
 
-def rows(session: Session, name: str = "latency.jsonl") -> list[dict[str, object]]:
+def rows(session: Session, name: str = "latency.jsonl") -> list[dict[str, Any]]:
     data = (session.aligned / name).read_bytes()
     return [msgspec.json.decode(line) for line in data.splitlines()]
 
@@ -130,7 +131,7 @@ def late_lines(session: Session) -> list[LateEntry]:
         return reader.read().rows
 
 
-def quarantined(session: Session, stream: str) -> list[dict[str, object]]:
+def quarantined(session: Session, stream: str) -> list[dict[str, Any]]:
     path = session.quarantine / f"{stream}.jsonl"
     return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
