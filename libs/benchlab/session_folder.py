@@ -43,10 +43,15 @@ def using(data_root: Path) -> Iterator[None]:
         raise storage_fault(error, data_root) from error
 
 
+def sessions_lock(data_root: Path) -> FileLock:
+    """Return the lock under which sessions are made, changed and deleted."""
+    return FileLock(data_root / "sessions.lock", "a change of sessions")
+
+
 @contextmanager
 def changing(data_root: Path) -> Iterator[None]:
     """Hold the lock of a data root's sessions, which is made if it is missing; faults as in ``using``."""
-    lock = FileLock(data_root / "sessions.lock", "a change of sessions")
+    lock = sessions_lock(data_root)
     with using(data_root):
         make_dir(data_root / "sessions")
         lock.acquire(_LOCK_WAIT_S)
