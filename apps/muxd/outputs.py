@@ -35,7 +35,8 @@ class OutputFile:
             make_dir(path.parent)
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
             share(self._fd)
-            os.ftruncate(self._fd, length)
+            if os.fstat(self._fd).st_size != length:
+                os.ftruncate(self._fd, length)
         except OSError as error:
             raise Fault(f"{path} cannot be written: {error.strerror}", Exit.IO) from error
 

@@ -162,7 +162,7 @@ def test_a_value_of_a_strange_type_changes_nothing_else(source: str, kv: dict[st
 
 
 @pytest.mark.parametrize("value", SOME, ids=lambda value: str(value)[:40])
-def test_a_power_that_is_no_number_is_no_sample(value: object, tmp_path: Path) -> None:
+def test_a_power_that_is_no_number_is_no_sample(value: Any, tmp_path: Path) -> None:
     session = make_session(tmp_path / "s")
     middle = power(309, value)  # of frame 19
     with_line(session, "benchlab", msgspec.json.encode(middle))
@@ -170,7 +170,7 @@ def test_a_power_that_is_no_number_is_no_sample(value: object, tmp_path: Path) -
     assert_usual(session)
     (watts,) = (row["kv"]["power_w"] for row in rows(session) if row["kv"]["frame"] == 19)
     if value.__class__ in (int, float) and value != 10**400:
-        assert watts == value
+        assert watts == float(value)
     else:
         assert 100 <= watts <= 107
 
