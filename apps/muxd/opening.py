@@ -55,7 +55,7 @@ class Opener:
         try:
             found = checkpoint.load(self._session.state)
             if found is None and not self._has_output():
-                return self._mux(self._intake(), Outputs(in_session(self._session), {}))
+                return self._begun()
             if found is None:
                 raise UnusableError(f"{self._session.state / checkpoint.FILE} is missing")
             return self._resumed(found)
@@ -95,6 +95,12 @@ class Opener:
         mux = self._mux(self._intake(), outputs, left_out=offsets_by_stream(entries))
         catch_up(mux, True, on_progress)
         mux.decide_rest()
+        return mux
+
+    def _begun(self) -> Mux:
+        """Begin, and say so at once: who finds aligned files without a checkpoint has to rebuild."""
+        mux = self._mux(self._intake(), Outputs(in_session(self._session), {}))
+        mux.checkpoint(now=True)
         return mux
 
     def _resumed(self, found: Checkpoint) -> Mux:
