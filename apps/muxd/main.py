@@ -12,7 +12,8 @@ from pathlib import Path
 
 from benchlab import cli
 from benchlab.cli import Context
-from benchlab.config import Config
+from benchlab.config import Config, load
+from benchlab.config_schema import Sinks
 from benchlab.daemon.notify import Notifier
 from benchlab.errors import Exit
 from benchlab.session import CURRENT, Session, open_session
@@ -24,6 +25,7 @@ from muxd.progress import progress_of
 from muxd.replay import differences, replay_into
 from muxd.scrape import ScrapeServer
 from muxd.settings import NS_PER_MS, settings_of
+from muxd.sinks.runner import Configured, SinkRunner
 from muxd.sitting import Sitting, lock_of
 
 Pairs = Sequence[Sequence[str]]
@@ -31,6 +33,7 @@ Pairs = Sequence[Sequence[str]]
 EXAMPLES = """\
   muxd --session dev --pair ingress encoded
   muxd --pair ingress encoded --pair encoded inference_done --prom-bind 127.0.0.1:9109
+  muxd --session dev --sink sqlite                        tables for benchctl query
   muxd --session 2025-11-11T14-30-00Z --replay            compare aligned/ with what raw/ gives
   muxd --session dev --pair ingress encoded --replay --out /tmp/again
 """
@@ -47,6 +50,13 @@ def parser() -> argparse.ArgumentParser:
         help="stages whose distance is a latency (repeatable; default: [pipeline] stage_a stage_b)",
     )
     p.add_argument("--prom-bind", metavar="HOST:PORT", help="where /metrics is served (default: 0.0.0.0:9109)")
+    p.add_argument(
+        "--sink",
+        action="append",
+        default=[],
+        choices=Sinks.__struct_fields__,
+        help="also keep the rows there (repeatable; default: what [sinks] switches on)",
+    )
     how = p.add_mutually_exclusive_group()
     how.add_argument("--once", action="store_true", help="take in what is there, write, exit")
     how.add_argument("--replay", action="store_true", help="compute all from raw/ and compare: 1 if it differs")
@@ -66,14 +76,17 @@ def main(argv: list[str] | None = None) -> int:
         p.error("--out, --write and --ignore-late go with --replay")
     if args.write and args.ignore_late:
         p.error("--ignore-late shows another result, it cannot be kept: use it with --out")
-    context = cli.context(args, {"prometheus.bind": (args.prom_bind, "--prom-bind")})
+    flags = {f"sinks.{name}": (True, f"--sink {name}") for name in args.sink}
+    context = cli.context(args, {"prometheus.bind": (args.prom_bind, "--prom-bind"), **flags})
     session = session_of(context, create=not args.replay)
     if args.replay:
         return replay(args, opener_of(context.config, args.pair, session), session)
+    loaded = context.loaded
+    sinks = SinkRunner(Configured(loaded.config, loaded.path, lambda: load(loaded.path, overrides=flags).config))
     if args.once:
         with only_muxd(session):
-            return mux_once(opener_of(context.config, args.pair, session), session)
-    return serve(context, session, args.pair)
+            return once(opener_of(context.config, args.pair, session), session, sinks)
+    return serve(context, session, args.pair, sinks)
 
 
 @contextmanager
@@ -86,24 +99,34 @@ def only_muxd(session: Session) -> Iterator[None]:
         lock.release()
 
 
-def serve(context: Context, session: Session, pairs: Pairs | None) -> int:
+def once(opener: Opener, session: Session, sinks: SinkRunner) -> int:
+    """Mux what is there and have the sinks store what is vouched for."""
+    code = mux_once(opener, session)
+    sinks.add(session)
+    sinks.close()
+    return code
+
+
+def serve(context: Context, session: Session, pairs: Pairs | None, sinks: SinkRunner) -> int:
     """Mux live and serve /metrics until the session is closed or a signal comes."""
     config = context.config
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    metrics = Metrics(settings_of(config, pairs, session.info).pairs)
+    metrics = Metrics(settings_of(config, pairs, session.info).pairs, more=sinks.families)
 
     def sit(found: Session) -> Sitting:
-        return Sitting(found, opener_of(config, pairs, found, metrics))
+        return Sitting(found, opener_of(config, pairs, found, metrics), sinks)
 
     follow = partial(session_of, context) if context.session_name == CURRENT else None
     loop = Loop(session, sit, stop, metrics.see, Notifier(), follow)
     server = ScrapeServer(config.prometheus.bind, metrics.render, loop.healthy)
     server.start()
+    sinks.start()
     try:
         return loop.run()
     finally:
+        sinks.close(hurry=stop.is_set)
         server.close()
 
 

@@ -32,9 +32,15 @@ _PAIR = ("from_stage", "to_stage")
 
 
 class Metrics:
-    """Sees what the mux does and renders it; safe to render from another thread."""
+    """Sees what the mux does and renders it, and ``more`` beside it; safe to render from another thread."""
 
-    def __init__(self, pairs: tuple[tuple[str, str], ...], clock: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self,
+        pairs: tuple[tuple[str, str], ...],
+        clock: Callable[[], int] = time.monotonic_ns,
+        more: Callable[[], Iterable[Metric]] = tuple,
+    ) -> None:
+        self._more = more
         self._clock = clock
         self._lock = threading.Lock()
         self._registry = CollectorRegistry()
@@ -116,6 +122,7 @@ class Metrics:
             lag.add_metric([stream], size)
         yield lag
         yield from self._readings.families()
+        yield from self._more()
 
     def _contract_gauges(self) -> Iterable[Metric]:
         """The seeds' gauges, under the names and labels they promised."""

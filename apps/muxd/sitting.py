@@ -12,6 +12,7 @@ from benchlab.log.watch import Watcher
 from benchlab.session import Session
 from muxd.mux import Mux
 from muxd.opening import Opener, is_closed
+from muxd.sinks.runner import SinkRunner
 
 log = logging.getLogger("muxd")
 
@@ -22,10 +23,11 @@ ROTATED_S = 4.0
 
 
 class Sitting:
-    """Opens a session's muxing and does its rounds. Raises Fault (IO) if another muxd serves it."""
+    """Opens a session's muxing and does its rounds, the ``sinks`` told. Raises Fault (IO) if another muxd serves it."""
 
-    def __init__(self, session: Session, opener: Opener) -> None:
+    def __init__(self, session: Session, opener: Opener, sinks: SinkRunner | None = None) -> None:
         self.session = session
+        self._sinks = sinks
         self._opener = opener
         self._lock = lock_of(session)
         try:
@@ -34,6 +36,8 @@ class Sitting:
         except BaseException:
             self._lock.release()
             raise
+        if sinks is not None:
+            sinks.add(session)
         self._began_s = time.monotonic()
         self._looked_s = 0.0
         self._rotated_s: float | None = None
@@ -61,7 +65,9 @@ class Sitting:
             log.error("last checkpoint failed (%s): the next start goes on from the one before", error)
 
     def close(self) -> None:
-        """Let go of the session."""
+        """Let go of the session; its sinks end when they have stored all of it."""
+        if self._sinks is not None:
+            self._sinks.finish(self.session)
         self.watcher.close()
         self.mux.close()
         self._lock.release()

@@ -104,6 +104,12 @@ class Mux(Section, frozen=True):
     power_sources: list[PowerCut] = msgspec.field(default_factory=_default_power_sources)
 
 
+class Sinks(Section, frozen=True):
+    """``[sinks]``: where muxd keeps the aligned rows besides the log."""
+
+    sqlite: bool = False
+
+
 class Config(Section, frozen=True):
     """The whole configuration."""
 
@@ -116,6 +122,7 @@ class Config(Section, frozen=True):
     prometheus: Prometheus = msgspec.field(default_factory=Prometheus)
     retention: Retention = msgspec.field(default_factory=Retention)
     mux: Mux = msgspec.field(default_factory=Mux)
+    sinks: Sinks = msgspec.field(default_factory=Sinks)
 
 
 OWN_VARIABLES = {
