@@ -27,8 +27,10 @@ EXAMPLES = """\
   benchctl demo --sample               # the recorded sample with its known answers"""
 
 PAIR = ("ingress", "encoded")
+SINKS = ("sqlite",)
 METERS = ("telemetryd", "benchlabd")
 CAPTURES = ("r5c_capture", "yuan_capture")
+QUERY = "SELECT * FROM pair_summary"
 METERS_S = 5.0
 METERS_ON_S = 0.3
 STEP_S = 0.25
@@ -89,7 +91,7 @@ def _run_live(args: argparse.Namespace, context: Context) -> int:
         with Crew(session.state) as crew:
             options = session_options(context.data_root, session.name, args.config)
             recording = Recording(session, crew, options)
-            recording.start_mux([PAIR], bind)
+            recording.start_mux([PAIR], bind, SINKS)
             for name in METERS:
                 recording.start_collector(name, ["--simulate"])
             recording.wait_for_streams(METERS_S, stop)  # so that the first frame has the power of the whole board
@@ -111,6 +113,7 @@ def _say_where(recording: Recording, bind: str) -> None:
     print(f"metrics    http://{shown}:{port}/metrics", file=sys.stderr)
     print(f"session    {session.dir}", file=sys.stderr)
     print(f"pairs      benchctl tail --data-root {session.dir.parent.parent}", file=sys.stderr)
+    print(f'query      benchctl query --data-root {session.dir.parent.parent} "{QUERY}"', file=sys.stderr)
     print("Ctrl-C stops, exports and sums up", file=sys.stderr)
 
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "verify": ("benchctl.verify", "check that every recorded line is accounted for"),
     "tail": ("benchctl.tail", "show the last pairs, live"),
     "record": ("benchctl.record", "record a session around a command"),
+    "query": ("benchctl.query", "ask a session's SQLite store in SQL"),
     "mark": ("benchctl.mark", "put a bookmark into a session"),
     "demo": ("benchctl.demo", "run everything with simulated devices"),
 }

@@ -29,9 +29,10 @@ class Recording:
         self._collectors: list[Child] = []
         self._options = options
 
-    def start_mux(self, pairs: Iterable[tuple[str, str]], bind: str) -> None:
-        """Start muxd for the pairs, its metrics on ``bind``."""
+    def start_mux(self, pairs: Iterable[tuple[str, str]], bind: str, sinks: Iterable[str] = ()) -> None:
+        """Start muxd for the pairs, its metrics on ``bind``, with sinks beside those of the configuration."""
         options = [word for pair in pairs for word in ("--pair", *pair)]
+        options += [word for sink in sinks for word in ("--sink", sink)]
         command = program("muxd", *self._options, *options, "--prom-bind", bind)
         self._mux = self._crew.start("muxd", command)
 
@@ -88,10 +89,8 @@ class Recording:
                 self.problems.append(obituary)
 
     def _wait_for_mux(self, mux: Child, stop: StopRequests) -> None:
-        def finished() -> bool:
-            return mux.exit_code is not None or self._is_final()
-
-        if not wait_until(finished, MUX_FINISH_S, stop):
+        """Wait for its end, which comes when its sinks have stored all that it decided."""
+        if not wait_until(lambda: mux.exit_code is not None, MUX_FINISH_S, stop) and not self._is_final():
             why = "a second stop request" if stop.count > 1 else f"{MUX_FINISH_S:g} s"
             self.problems.append(f"muxd had not finished session {self.session.name} after {why}")
 

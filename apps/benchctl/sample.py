@@ -27,7 +27,7 @@ def run_sample(data_root: Path, sample: Path, pair: tuple[str, str], config: Pat
     """Copy the sample into a session of its own, align and export it; 0 if all answers are as known."""
     folder = copy_sample(sample, data_root)
     options = session_options(data_root, folder.name, config)
-    code, said = run_program("muxd", *options, "--pair", *pair, "--once")
+    code, said = run_program("muxd", *options, "--pair", *pair, "--once", "--sink", "sqlite")
     if code:
         raise Fault(said, Exit.IO)
     summary = summarise_session(folder)
