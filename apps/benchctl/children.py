@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from benchlab.errors import Exit, Fault
 
@@ -26,6 +27,7 @@ COLLECTORS = ("telemetryd", "benchlabd", "r5c_capture", "yuan_capture")
 
 _PR_SET_PDEATHSIG = 1
 _TAIL_BYTES = 4096
+_KILL_S = 5.0
 _ASKED_TO_STOP = (0, -signal.SIGTERM, -signal.SIGKILL)
 
 
@@ -35,28 +37,32 @@ def program(name: str, *args: str) -> list[str]:
 
 
 class Child:
-    """One process in a process group of its own, its output in a log file.
+    """One process in a process group of its own, its output in a log file; with ``out``, its stdout in that.
 
     Its own group keeps a terminal's Ctrl-C away from it: who started it decides when it ends.
     """
 
-    def __init__(self, name: str, argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        out: Path | None = None,
+    ) -> None:
         self.name = name
         self.log = log
         self.stopping = False
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        try:
+        with _appending(log) as errors, _appending(out or log) as output:
             self._process = subprocess.Popen(
                 argv,
                 env=env,
                 stdin=subprocess.DEVNULL,
-                stdout=descriptor,
-                stderr=descriptor,
+                stdout=output,
+                stderr=errors,
                 start_new_session=True,
                 preexec_fn=_end_with_parent(),
             )
-        finally:
-            os.close(descriptor)
 
     @property
     def pid(self) -> int:
@@ -93,7 +99,7 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        self._process.wait()
+        self.wait(_KILL_S)  # what hangs in the kernel is not gone even then
 
     def wait(self, timeout_s: float) -> int | None:
         """Wait for its end and return the exit code; None if it still runs after ``timeout_s``."""
@@ -140,10 +146,10 @@ class Crew:
             if child.exit_code is None:
                 child.kill()
 
-    def start(self, name: str, argv: Sequence[str]) -> Child:
+    def start(self, name: str, argv: Sequence[str], out: Path | None = None) -> Child:
         """Start a child. Raises Fault(IO) when the program cannot be run."""
         try:
-            child = Child(name, argv, self._log_dir / f"{name}.log", self._env)
+            child = Child(name, argv, self._log_dir / f"{name}.log", self._env, out)
         except OSError as error:
             raise Fault(f"cannot start {name} ({argv[0]}): {error.strerror}", Exit.IO) from error
         self.children.append(child)
@@ -168,6 +174,10 @@ class Crew:
                 problems.append(f"{child.name} did not stop within {grace_s:g} s and was killed")
                 child.kill()
         return problems
+
+
+def _appending(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640), "ab")
 
 
 def _how_it_ended(code: int) -> str:

@@ -9,6 +9,8 @@ from importlib import import_module
 from benchlab import cli
 
 COMMANDS = {
+    "status": ("benchctl.status", "how the current session fares"),
+    "doctor": ("benchctl.doctor", "what this host can measure, and what would mend the rest"),
     "config": ("benchctl.config_show", "show the configuration and where it came from"),
     "session": ("benchctl.sessions", "make, list, show, pin and close sessions"),
     "verify": ("benchctl.verify", "check that every recorded line is accounted for"),
@@ -20,7 +22,9 @@ COMMANDS = {
 }
 
 EXAMPLES = """\
+  benchctl doctor
   benchctl session new lab-1
+  benchctl status
   benchctl tail
   benchctl mark "fan turned up"
   benchctl verify lab-1

@@ -74,7 +74,7 @@ def _close(session: Session) -> None:
 
 def _list(context: Context, *, as_json: bool) -> int:
     sessions = list_sessions(context.data_root)
-    current = _current_name(context)
+    current = current_name(context)
     rows = [_described(session, current) for session in sessions]
     if as_json:
         print_json(rows)
@@ -85,7 +85,8 @@ def _list(context: Context, *, as_json: bool) -> int:
     return Exit.OK
 
 
-def _current_name(context: Context) -> str | None:
+def current_name(context: Context) -> str | None:
+    """Return which session is the current one, None if there is none that can be read."""
     try:
         return open_session(context.data_root, CURRENT, create=False).name
     except Fault:

@@ -13,6 +13,7 @@ from benchlab import cli
 from benchlab.errors import Exit
 from benchlab.event import Aligned, encode_lines
 from benchlab.log.reader import RawChanged, ReaderState, StreamReader
+from benchlab.log.tail import line_start
 from benchlab.log.vouched import Vouched, read_vouched
 from benchlab.query.aligned import LATENCY, LATENCY_FILE, pair_of
 from benchlab.session import CURRENT, Session, open_session
@@ -94,7 +95,7 @@ class Follower:
         self._generation = vouched.generation if vouched else None
         span = max(1, count) * _ROW_BYTES
         while True:
-            start = _line_start(self._path, max(0, end - span))
+            start = line_start(self._path, max(0, end - span))
             rows = self._restart(start, end)
             if len(rows) >= count or start == 0:
                 return rows[-count:] if count else []
@@ -142,16 +143,6 @@ class Follower:
 
 def _vouched_length(vouched: Vouched | None) -> int:
     return 0 if vouched is None or vouched.rebuilding else vouched.outputs.get(LATENCY_FILE, 0)
-
-
-def _line_start(path: Path, offset: int) -> int:
-    """Return the offset of the first line that begins at ``offset`` or behind it."""
-    if offset == 0:
-        return 0
-    with path.open("rb") as file:
-        file.seek(offset - 1)
-        file.readline()
-        return file.tell()
 
 
 def _print(rows: Sequence[Aligned], *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchctl.main import COMMANDS
 from benchlab.config import KEYS
 
 if sys.version_info >= (3, 11):
@@ -89,7 +90,8 @@ def test_flags_of_a_documented_command_exist(program: str, command: str) -> None
 
 
 def test_every_flag_the_readme_mentions_exists_somewhere() -> None:
-    everything = "".join(map(help_of, PROGRAMS)) + help_of("benchctl demo")
+    verbs = [f"benchctl {verb}" for verb in COMMANDS]
+    everything = "".join(map(help_of, [*PROGRAMS, *verbs]))
     ours = [piece for piece in code(README) if not piece.startswith(FOREIGN)]
     flags = {flag for piece in ours for flag in flags_in(piece)}
     assert flags

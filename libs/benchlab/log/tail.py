@@ -52,7 +52,7 @@ def _last_event(path: Path, start: int) -> tuple[Event | None, int]:
     """Return the last good line of the file from ``start`` on, and how many damaged ones follow it."""
     last: Event | None = None
     damaged = 0
-    with StreamReader(path, Event, _line_start(path, start), guard_time=False) as reader:
+    with StreamReader(path, Event, line_start(path, start), guard_time=False) as reader:
         for batch in _batches(reader):
             if batch.rows:
                 last, good_until = batch.rows[-1], batch.offset_of(len(batch.rows) - 1)
@@ -74,8 +74,11 @@ def _batches(reader: StreamReader[Event]) -> Iterator[Batch[Event]]:
     yield reader.flush_held()
 
 
-def _line_start(path: Path, offset: int) -> int:
-    """Return where the first line at or after ``offset`` begins; the end of the file if none does."""
+def line_start(path: Path, offset: int) -> int:
+    """Return where the first line at or after ``offset`` begins; the end of the file if none does.
+
+    Raises OSError.
+    """
     if offset == 0:
         return 0
     with path.open("rb") as file:
