@@ -1,4 +1,4 @@
-"""Whether raw data has done its duty: muxd has decided all of it, and every sink has taken what it wants of it."""
+"""Whether muxd has all of a session's raw data in its aligned files."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ _Length = Annotated[int, msgspec.Meta(ge=0)]
 _CHUNK_BYTES = 1 << 20
 
 
-class _Position(msgspec.Struct):
+class Position(msgspec.Struct):
+    """How far muxd has taken a stream."""
+
     offset: _Length = 0
 
 
-class _Checkpoint(msgspec.Struct):
+class Checkpoint(msgspec.Struct):
     """The part of muxd's ``state/mux.json`` that tells how far it is."""
 
     outputs: dict[str, _Length]
-    streams: dict[str, _Position]
+    streams: dict[str, Position]
+    generation: int = 1
     final: bool = False
     rebuilding: bool = False
 
 
-_decoder = msgspec.json.Decoder(_Checkpoint)
+_decoder = msgspec.json.Decoder(Checkpoint)
 
 
 def unconsumed_by_mux(session: Session, *, stays: bool) -> str | None:
@@ -39,7 +42,7 @@ def unconsumed_by_mux(session: Session, *, stays: bool) -> str | None:
     if not streams:
         return None
     advice = f"muxd --session {session.name} --once"
-    found = _checkpoint(session)
+    found = checkpoint_of(session)
     if found is None:
         return f"its raw data was never muxed: {advice}"
     if stays and not session.is_bare and not session.info.closed:
@@ -47,7 +50,7 @@ def unconsumed_by_mux(session: Session, *, stays: bool) -> str | None:
     if found.rebuilding or (stays and not found.final):
         return f"muxd has not decided it to its end: {advice}"
     for path in streams:
-        taken = found.streams.get(path.name, _Position()).offset
+        taken = found.streams.get(path.name, Position()).offset
         if _has_line_beyond(path, taken):
             return f"muxd has taken {taken} of the {path.stat().st_size} bytes of raw/{path.name}: {advice}"
     return _missing_output(session.dir, found.outputs)
@@ -62,7 +65,8 @@ def _streams(raw: Path) -> list[Path]:
     return sorted(path for path in found if path.stat().st_size)
 
 
-def _checkpoint(session: Session) -> _Checkpoint | None:
+def checkpoint_of(session: Session) -> Checkpoint | None:
+    """Return muxd's checkpoint, None if there is none or it makes no sense. Raises OSError."""
     try:
         return _decoder.decode((session.dir / "state" / "mux.json").read_bytes())
     except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):

@@ -13,7 +13,7 @@ from benchlab.session import sessions_root
 from retentiond.daily import Daily, Stopped, stopping_at_once
 from retentiond.progress import progress
 from retentiond.report import Report
-from retentiond.sinks import consumed_by_sinks
+from retentiond.sinks import unconsumed_by_sinks
 from retentiond.trimmer import Policy, Trimmer, free_bytes_of
 
 EXAMPLES = """\
@@ -66,7 +66,7 @@ def run_once(context: cli.Context, dry_run: bool, as_json: bool) -> Report:
         report = Trimmer(
             context.data_root,
             policy,
-            lambda session: consumed_by_sinks(session, context.config),
+            lambda session, stays: unconsumed_by_sinks(session, context.config.sinks, stays=stays),
             dry_run=dry_run,
             on_session=on_session,
         ).run()

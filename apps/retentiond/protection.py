@@ -22,8 +22,8 @@ UNREADABLE = "unreadable"
 
 MUX_LOCK = "mux.lock"
 
-BySinks = Callable[[Session], "list[str]"]
-"""Returns what the sinks have not taken of a session, a line each."""
+BySinks = Callable[[Session, bool], "list[str]"]
+"""Returns what the sinks have not taken of a session of which only the raw data goes, or all; a line each."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def why_kept(session: Session, current: str | None, by_sinks: BySinks, *, stays:
     missing = unconsumed_by_mux(session, stays=stays)
     if missing:
         return Kept(NOT_MUXED, missing)
-    behind = by_sinks(session)
+    behind = by_sinks(session, stays)
     return Kept(NOT_IN_SINKS, "; ".join(behind)) if behind else None
 
 

@@ -66,6 +66,7 @@ class Trimmer:
         self._free_bytes = free_bytes
         self._remove = remove
         self._on_session = on_session
+        self._trimmed: dict[str, int] = {}
         self._report = Report(dry_run, min_free_bytes=policy.min_free_bytes)
 
     def run(self) -> Report:
@@ -119,6 +120,8 @@ class Trimmer:
             self._report.sessions.append(freed)
 
     def _trim(self, session: Session, early: bool = False) -> None:
+        if session.name in self._trimmed:
+            return
         try:
             parts = trash.trimmable(session.dir)
         except OSError as error:
@@ -126,6 +129,7 @@ class Trimmer:
             return
         freed = self._free(session, parts, trash.set_raw_aside, early) if parts else None
         if freed is not None:
+            self._trimmed[session.name] = freed.bytes
             self._report.raw_folders.append(freed)
 
     def _free(self, session: Session, parts: list[Path], set_aside: SetAside, early: bool) -> Freed | None:
@@ -133,7 +137,7 @@ class Trimmer:
         stays = session.dir not in parts
         try:
             kept = being_written(session) or self._why_kept(session, stays)
-            size = 0 if kept else sum(map(trash.space_of, parts))
+            size = 0 if kept else self._space_of(session, parts)
             if kept is None and not self._report.dry_run:
                 kept = self._really_free(session, stays, set_aside)
         except (OSError, Fault) as error:
@@ -143,6 +147,11 @@ class Trimmer:
             return Freed(session.name, size, early)
         self._report.kept[session.name] = kept
         return None
+
+    def _space_of(self, session: Session, parts: list[Path]) -> int:
+        """Return what goes with these folders; what a dry run did not delete of them before does not count twice."""
+        counted = self._trimmed.get(session.name, 0) if self._report.dry_run else 0
+        return sum(map(trash.space_of, parts)) - counted
 
     def _really_free(self, session: Session, stays: bool, set_aside: SetAside) -> Kept | None:
         """Look again, now that nobody can begin to change anything; rename, delete. Raises OSError, Fault."""
