@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -11,8 +13,11 @@ import pytest
 
 from benchlab.config_schema import Sinks
 from benchlab.session import Session, list_sessions
+from retentiond.consumed import unconsumed_by_mux
 from retentiond.sinks import unconsumed_by_sinks
 from support.old_sessions import LINE, Old
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 LATENCY, BOOKMARKS = "aligned/latency.jsonl", "raw/bookmarks.jsonl"
 
@@ -127,3 +132,31 @@ def test_sink_elsewhere_keeps_the_session_until_it_has_all(old: Old) -> None:
 
 def test_every_sink_is_asked(old: Old) -> None:
     assert [told.split()[1] for told in lacking(old, "influx", "sqlite")] == ["sqlite", "influx"]
+
+
+def test_real_muxd_and_store_satisfy_it_once_they_have_run(tmp_path: Path, run: Run) -> None:
+    lines = [
+        {"ts_ns": 1763800000000000000 + 10**7 * n, "source": "pipeline", "kv": {"stage": stage, "frame": n // 2}}
+        for n, stage in enumerate(["ingress", "encoded"] * 50)
+    ]
+    raw = tmp_path / "sessions" / "2025-11-22T08-26-40Z" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "pipeline.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    mark = {"ts_ns": 1763800000500000000, "source": "bookmark", "kv": {"text": "here"}}
+    (raw / "bookmarks.jsonl").write_text(json.dumps(mark) + "\n")
+    (session,) = list_sessions(tmp_path)
+    muxd = ("muxd", "--data-root", str(tmp_path), "--session", session.name, "--once")
+
+    assert "never muxed" in str(unconsumed_by_mux(session, stays=True))
+    assert run(*muxd, BENCHLAB_SINKS_SQLITE="false").returncode == 0
+    assert unconsumed_by_mux(session, stays=True) is None
+    assert len(unconsumed_by_sinks(session, sinks("sqlite"), stays=True)) == 1
+    assert run(*muxd, BENCHLAB_SINKS_SQLITE="true").returncode == 0
+    assert unconsumed_by_sinks(session, sinks("sqlite"), stays=True) == []
+
+    aligned = (session.dir / "aligned" / "latency.jsonl").read_bytes()
+    args = ("retentiond", "--data-root", str(tmp_path), "--run-once", "--raw-keep-days", "0", "--days", "36500")
+    assert run(*args, BENCHLAB_SINKS_SQLITE="true").returncode == 0
+    assert list(raw.iterdir()) == []
+    assert run(*muxd).returncode == 5  # muxd sees that raw data is missing, and leaves what it has made of it
+    assert (session.dir / "aligned" / "latency.jsonl").read_bytes() == aligned
