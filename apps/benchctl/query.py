@@ -68,7 +68,7 @@ def store_of(session: Session) -> Path:
 def connected(path: Path) -> sqlite3.Connection:
     """Open a store for reading. Raises Fault (IO)."""
     try:
-        return _opened(path, "mode=ro")
+        return opened(path, "mode=ro")
     except sqlite3.OperationalError as error:
         # On a medium that cannot be written, SQLite opens a store that nobody is writing only when told so.
         if path.with_name(f"{FILE}-wal").exists():
@@ -76,12 +76,13 @@ def connected(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         raise _unreadable(path, error) from error
     try:
-        return _opened(path, "immutable=1")
+        return opened(path, "immutable=1")
     except sqlite3.DatabaseError as error:
         raise _unreadable(path, error) from error
 
 
-def _opened(path: Path, how: str) -> sqlite3.Connection:
+def opened(path: Path, how: str) -> sqlite3.Connection:
+    """Open a store by the rule ``how`` of SQLite's URIs: ``mode=ro`` or ``immutable=1``. Raises sqlite3.Error."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=BUSY_S, isolation_level=None)
     try:
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,6 @@ from benchctl.mux_state import MuxState
 from benchlab.session import Session
 
 STORE = "telemetry.db"
-BUSY_S = 0.2
 
 
 class Cursor(msgspec.Struct):
@@ -49,13 +49,14 @@ def _sqlite(store: Path, session: str, checkpoint: MuxState) -> SinkStatus:
     """Return the status of the SQLite sink, whose cursors are in its database."""
     import sqlite3
 
+    from benchctl.query import opened
+
+    # Read as if it were written, a store that nobody has open would get files beside it that nobody removes.
+    is_written = store.with_name(f"{store.name}-wal").exists()
     try:
-        connection = sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
-        try:
+        with closing(opened(store, "mode=ro" if is_written else "immutable=1")) as connection:
             rows = connection.execute("SELECT stream, generation, offset FROM cursor WHERE session = ?", [session])
             cursors = {stream: Cursor(generation, offset) for stream, generation, offset in rows}
-        finally:
-            connection.close()
     except sqlite3.Error as error:
         return SinkStatus("sqlite", problem=f"{store} cannot be read: {error}")
     return SinkStatus("sqlite", _behind(cursors, checkpoint))

@@ -308,6 +308,15 @@ def test_sinks_are_as_far_behind_as_their_cursors_say(benchctl: Benchctl, sessio
     assert "sqlite: up to date" in text
 
 
+def test_store_that_nobody_writes_is_left_as_it_is(benchctl: Benchctl, session: Session) -> None:
+    store = sqlite3.connect(session.store / "telemetry.db")
+    store.execute("PRAGMA journal_mode = WAL")
+    store.execute("CREATE TABLE cursor (session TEXT, stream TEXT, generation INTEGER, offset INTEGER)")
+    store.close()
+    assert shown(benchctl)["session"]["sinks"] == [{"sink": "sqlite", "behind_bytes": {}, "problem": None}]
+    assert [path.name for path in session.store.iterdir()] == ["telemetry.db"]
+
+
 def test_store_that_is_no_database_is_a_problem_of_that_sink_only(benchctl: Benchctl, session: Session) -> None:
     (session.store / "telemetry.db").write_bytes(b"no database" * 100)
     (sink,) = shown(benchctl)["session"]["sinks"]
