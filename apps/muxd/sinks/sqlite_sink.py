@@ -174,15 +174,16 @@ class SqliteSink:
             self._connection = None
 
     def _set_aside(self) -> Path:
-        """Rename the store and its companions. Raises Transient."""
+        """Rename the store, with what was not yet moved into it. Raises Transient."""
         name = f"{FILE}.corrupt-{self._now()}"
         names = (f"{name}-{number}" if number > 1 else name for number in count(1))
         aside = next(path for path in map(self._path.with_name, names) if not path.exists())
         try:
-            for suffix in ("-wal", "-shm", ""):
-                file = self._path.with_name(FILE + suffix)
-                if file.exists():
-                    file.replace(aside.with_name(aside.name + suffix))
+            self._path.with_name(f"{FILE}-shm").unlink(missing_ok=True)  # only an index of the next
+            log_ahead = self._path.with_name(f"{FILE}-wal")
+            if log_ahead.exists():
+                log_ahead.replace(aside.with_name(f"{aside.name}-wal"))
+            self._path.replace(aside)
         except OSError as error:
             raise Transient(f"{self._path} is damaged and cannot be set aside: {error.strerror}") from error
         return aside
