@@ -37,7 +37,10 @@ from cx_exporter.spool import Spool
 
 @dataclass(frozen=True)
 class Request:
-    """What to export and where to. ``csv`` and ``json`` are None where the format was not asked for."""
+    """What to export and where to. ``csv`` is None where the format was not asked for.
+
+    ``spool_dir`` is where temporary files go, by default beside the result.
+    """
 
     session: Session
     chosen: Selection
@@ -48,6 +51,7 @@ class Request:
     wants_json: bool
     start: Bound | None = None
     end: Bound | None = None
+    spool_dir: Path | None = None
     power_sources: Sequence[Sequence[str]] = ()
     max_gap_ns: int = 2_500_000_000
 
@@ -86,7 +90,7 @@ def run(request: Request, progress: Progress | None = None) -> Report:
     chosen = _bounded(request, reader, report)
     if chosen is None:
         return report
-    folder = (request.csv or request.json).parent
+    folder = request.spool_dir or request.json.parent
     with ExitStack() as stack:
         rows = stack.enter_context(Spool(ROW_LAYOUT, folder))
         frames = stack.enter_context(Spool(FRAME_LAYOUT, folder))

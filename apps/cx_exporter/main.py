@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import argparse
-import re
+import logging
 import sys
 from pathlib import Path
 
 from benchlab import cli
+from benchlab.daemon.notify import Notifier
+from benchlab.daemon.stopping import Stopped, stopping_at_once
 from benchlab.errors import Exit, Fault
+from benchlab.query.aligned import Pair
 from benchlab.session import Session, open_session
 from cx_exporter import check, export
 from cx_exporter.about import check_application
 from cx_exporter.bounds import parse
 from cx_exporter.export import Report, Request
 from cx_exporter.frames import Selection
+from cx_exporter.watch import Watch, stem_of
 
 EXAMPLES = """\
   cx_exporter --session dev --stage-a ingress --stage-b encoded --out /tmp/presentmon.csv
   cx_exporter --metric interval --drops omit          true frame rates of completed frames
   cx_exporter --from 10 --to 70                       a minute, from the tenth second on
   cx_exporter --check /tmp/presentmon.csv /tmp/presentmon.json
+  cx_exporter --watch                                 every session that is closed, into cx_export.watch_dir
 """
+
+# What makes no sense for all sessions and all their pairs.
+OF_ONE_EXPORT = {
+    "session": "--session",
+    "stage_a": "--stage-a",
+    "stage_b": "--stage-b",
+    "out": "--out",
+    "flow": "--flow",
+    "start": "--from",
+    "end": "--to",
+    "check": "--check",
+}
+
+log = logging.getLogger("cx_exporter")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="judge files by CapFrameX's rules, export nothing",
     )
+    p.add_argument("--watch", action="store_true", help="export every session when it is closed, until stopped")
     p.add_argument("--json", action="store_true", help="report as JSON on stdout")
     return p
 
@@ -50,7 +70,11 @@ def _parser() -> argparse.ArgumentParser:
 @cli.run
 def main(argv: list[str] | None = None) -> int:
     """Run the program."""
-    args = _parser().parse_args(argv)
+    p = _parser()
+    args = p.parse_args(argv)
+    for name, flag in OF_ONE_EXPORT.items():
+        if args.watch and getattr(args, name) is not None:
+            p.error(f"{flag} goes with one export: --watch exports all pairs of all sessions")
     if args.check:
         return check.run(args.check, args.json)
     overrides = {
@@ -59,16 +83,52 @@ def main(argv: list[str] | None = None) -> int:
         "cx_export.application_name": (args.application, "--application"),
     }
     context = cli.context(args, overrides)
+    if args.watch:
+        return _watch(args, context)
     session = open_session(context.data_root, context.session_name, create=False)
-    report = export.run(_request(args, context, session))
-    _tell(report, args.json)
+    pair = (context.config.pipeline.stage_a, context.config.pipeline.stage_b)
+    report = export.run(_request(args, context, session, pair, _csv_path(args.out, session, pair)))
+    _print(report, args.json)
+    _tell(report)
     return report.code
 
 
-def _request(args: argparse.Namespace, context: cli.Context, session: Session) -> Request:
-    pipeline, mux = context.config.pipeline, context.config.mux
-    pair = (pipeline.stage_a, pipeline.stage_b)
-    csv = _csv_path(args.out, session, pair)
+def _watch(args: argparse.Namespace, context: cli.Context) -> int:
+    """Export sessions as they are closed, until a signal comes."""
+    settings = context.config.cx_export
+    check_application(settings.application_name)
+    if not settings.enabled:
+        log.info("cx_export.enabled is false: nothing is exported")
+        return Exit.OK
+
+    def export_pair(session: Session, pair: Pair, stem: Path) -> Report:
+        csv = stem.with_name(f"{stem.name}.csv")
+        return export.run(_request(args, context, session, pair, csv, spool_dir=session.cx_export))
+
+    def tell(report: Report) -> None:
+        _print(report, args.json)
+        a, b = report.pair
+        log.info("session %s, %s to %s: %d frames, %d dropped", report.session, a, b, report.frames, report.dropped)
+        for line in report.problems:
+            log.warning("session %s, %s to %s: %s", report.session, a, b, line)
+
+    folder = Path(settings.watch_dir).expanduser()
+    try:
+        with stopping_at_once():
+            Watch(context.data_root, folder, export_pair, tell, Notifier()).serve()
+    except Stopped:
+        return Exit.OK
+
+
+def _request(
+    args: argparse.Namespace,
+    context: cli.Context,
+    session: Session,
+    pair: Pair,
+    csv: Path,
+    spool_dir: Path | None = None,
+) -> Request:
+    mux = context.config.mux
     return Request(
         session=session,
         chosen=Selection(pair, flow=args.flow, drops=args.drops == "rows"),
@@ -77,6 +137,7 @@ def _request(args: argparse.Namespace, context: cli.Context, session: Session) -
         csv=csv if args.format != "json" else None,
         json=csv.with_suffix(".json"),
         wants_json=args.format != "csv",
+        spool_dir=spool_dir,
         start=parse("--from", args.start) if args.start is not None else None,
         end=parse("--to", args.end) if args.end is not None else None,
         power_sources=mux.power_sources,
@@ -86,7 +147,7 @@ def _request(args: argparse.Namespace, context: cli.Context, session: Session) -
 
 def _csv_path(out: Path | None, session: Session, pair: tuple[str, str]) -> Path:
     """Return where the CSV goes; the JSON stands beside it. Raises Fault for a place that cannot be."""
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{pair[0]}_to_{pair[1]}") + ".csv"
+    name = f"{stem_of(pair)}.csv"
     if out is None:
         return session.cx_export / name
     path = out / name if out.is_dir() else out
@@ -99,14 +160,18 @@ def _csv_path(out: Path | None, session: Session, pair: tuple[str, str]) -> Path
     return path.with_suffix(".csv")
 
 
-def _tell(report: Report, as_json: bool) -> None:
-    """Print the files on stdout, and what a reader must know on stderr."""
+def _print(report: Report, as_json: bool) -> None:
+    """Print the files, or all of the report, on stdout."""
     if as_json:
-        print(report.as_json())
+        print(report.as_json(), flush=True)
     else:
         for path in (report.csv, report.json):
             if path is not None:
-                print(path)
+                print(path, flush=True)
+
+
+def _tell(report: Report) -> None:
+    """Say on stderr what a reader must know."""
     if report.rows:
         marked = f", {report.simulated}" if report.simulated else ""
         print(f"cx_exporter: {report.frames} frames, {report.dropped} dropped{marked}", file=sys.stderr)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import NoReturn
 
 from benchlab.clock import boottime_ns
@@ -22,10 +19,6 @@ DAY_NS = 86_400 * NS
 LOOK_S = 60.0
 AGAIN_NS = 3600 * NS
 """How long a run that failed, or that could not free enough, is left alone."""
-
-
-class Stopped(BaseException):
-    """SIGTERM or SIGINT came. Deleting may end anywhere: the next run goes on with it."""
 
 
 class Daily:
@@ -70,19 +63,3 @@ class Daily:
         for finding in report.findings():
             log.warning("%s", finding)
         return began_ns + DAY_NS, began_ns + (AGAIN_NS if report.is_short else 0)
-
-
-@contextmanager
-def stopping_at_once() -> Iterator[None]:
-    """Let SIGTERM and SIGINT raise Stopped, wherever the program is."""
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise Stopped
-
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, stop) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

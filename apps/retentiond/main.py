@@ -8,9 +8,10 @@ import sys
 
 from benchlab import cli
 from benchlab.daemon.notify import Notifier
+from benchlab.daemon.stopping import Stopped, stopping_at_once
 from benchlab.errors import Exit
 from benchlab.session import sessions_root
-from retentiond.daily import Daily, Stopped, stopping_at_once
+from retentiond.daily import Daily
 from retentiond.progress import progress
 from retentiond.report import Report
 from retentiond.sinks import unconsumed_by_sinks

@@ -27,13 +27,13 @@ _POLL_S = 0.005
 def write_atomic(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
     """Replace a file so that a reader, or a power loss, sees the old content or the new, nothing between.
 
-    Raises OSError; the old file is then untouched and no temporary file remains.
+    Raises OSError; the old file is then untouched and no temporary file remains, nor when it is interrupted.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         _write_synced(temporary, data, mode)
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     fsync_dir(path.parent)

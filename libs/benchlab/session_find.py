@@ -23,9 +23,14 @@ def sessions_root(data_root: Path) -> Path:
     return data_root / "sessions"
 
 
+def can_be_name(name: str) -> bool:
+    """Return whether a session may bear this name."""
+    return NAME.fullmatch(name) is not None and TRASH.fullmatch(name) is None and name not in _RESERVED
+
+
 def check_name(name: str) -> None:
     """Raise Fault (USAGE) for what cannot be the name of a session."""
-    if not _can_be_name(name):
+    if not can_be_name(name):
         raise Fault(
             f"session name {name[:80]!r}: expected 1 to 64 letters, digits, dots, dashes or underscores; "
             "a name is not a path",
@@ -74,7 +79,7 @@ def current_folder(data_root: Path) -> Path | None:
             raise Fault(f"{link} is no link, expected a link to a session: rename it", Exit.IO)
         return None
     target = str(link.readlink())
-    if not _can_be_name(target):
+    if not can_be_name(target):
         raise Fault(f"{link} points to {target}, expected the name of a session beside it: remove it", Exit.IO)
     return link.with_name(target)
 
@@ -85,12 +90,8 @@ def _bare(folder: Path) -> Session | None:
     return Session(folder, SessionInfo(id=folder.name, closed=True), bare=True)
 
 
-def _can_be_name(name: str) -> bool:
-    return NAME.fullmatch(name) is not None and TRASH.fullmatch(name) is None and name not in _RESERVED
-
-
 def _is_session_folder(path: Path) -> bool:
-    return _can_be_name(path.name) and not path.is_symlink() and path.is_dir()
+    return can_be_name(path.name) and not path.is_symlink() and path.is_dir()
 
 
 def _listed(folder: Path) -> Session | None:

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from benchlab.daemon.notify import Notifier
+from benchlab.daemon.stopping import Stopped
 from benchlab.errors import Fault
 from benchlab.files import FileLock
-from retentiond.daily import AGAIN_NS, DAY_NS, LOOK_S, Daily, Stopped
+from retentiond.daily import AGAIN_NS, DAY_NS, LOOK_S, Daily
 from retentiond.report import Report, human
 from support.old_sessions import Old, content, timestamp
 from support.processes import ended, until
