@@ -19,7 +19,7 @@ from benchlab.errors import Exit
 from benchlab.session import CURRENT, Session, open_session
 from muxd.live import Loop
 from muxd.metrics import Metrics
-from muxd.once import mux_once
+from muxd.once import end_here, mux_once
 from muxd.opening import Opener
 from muxd.progress import progress_of
 from muxd.replay import differences, replay_into
@@ -155,7 +155,9 @@ def replay(args: argparse.Namespace, opener: Opener, session: Session) -> int:
             return Exit.OK
         if args.write:
             with only_muxd(session):
-                opener.rebuild("--replay --write", on_progress).close()
+                mux = opener.rebuild("--replay --write", on_progress)
+                end_here(mux, session)
+                mux.close()
             return Exit.OK
         found = differences(opener, session, args.ignore_late, on_progress)
     for line in found:

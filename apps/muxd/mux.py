@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import msgspec
@@ -162,6 +163,15 @@ class Mux:
     def positions(self) -> dict[str, StreamPosition]:
         """Return how far each stream was read, by name."""
         return {name: self._position(name, stream) for name, stream in sorted(self.intake.streams.items())}
+
+    @contextmanager
+    def unobserved(self) -> Iterator[None]:
+        """Let nobody see what happens inside."""
+        observer, self._observer = self._observer, None
+        try:
+            yield
+        finally:
+            self._observer = observer
 
     def close(self) -> None:
         """Close all files."""

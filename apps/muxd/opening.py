@@ -75,18 +75,26 @@ class Opener:
         # Readers tell generations apart by the number: one that cannot be read was lower than the seconds of now.
         generation = 1 + old.generation if old else int(time.time())
         mux = self._mux(self._intake(), outputs, generation=generation, left_out=offsets_by_stream(entries))
-        catch_up(mux, is_closed(session), on_progress)
+        closed = is_closed(session)
+        with mux.unobserved():  # what is written again was counted before
+            catch_up(mux, closed, on_progress)
+            if closed:
+                mux.decide_rest()
         outputs.sync()
-        replaced = dict.fromkeys(old.outputs if old else (), 0)
-        marker = Checkpoint(
-            checkpoint.VERSION, generation, "", {**replaced, **kept}, mux.positions(), {}, rebuilding=True
-        )
-        checkpoint.save(session.state, msgspec.json.encode(marker))
-        outputs.swap_in()
-        for name in set(replaced) - set(outputs.lengths()):
-            in_session(session)(name).unlink(missing_ok=True)
-        mux.checkpoint(now=True)
+        self._swap_in(mux, {**dict.fromkeys(old.outputs if old else (), 0), **kept})
+        if closed:
+            mux.finish()
+        else:
+            mux.checkpoint(now=True)
         return mux
+
+    def _swap_in(self, mux: Mux, meanwhile: dict[str, int]) -> None:
+        """Replace the aligned files by new ones; should this be cut short, ``meanwhile`` is what can be vouched for."""
+        marker = Checkpoint(checkpoint.VERSION, mux.generation, "", meanwhile, mux.positions(), {}, rebuilding=True)
+        checkpoint.save(self._session.state, msgspec.json.encode(marker))
+        mux.outputs.swap_in()
+        for name in set(meanwhile) - set(mux.outputs.lengths()):
+            in_session(self._session)(name).unlink(missing_ok=True)
 
     def replay(self, outputs: Outputs, ignore_late: bool, on_progress: Progress | None = None) -> Mux:
         """Write what the raw files give into other files; nothing of the session is touched. Raises RawChanged."""
