@@ -5,18 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 from benchlab.cli import free_port
 from benchlab.log.vouched import read_vouched
 from benchlab.session import Session, new_session
-from conftest import Start
 from support.mux_sessions import record, usual_run
-from support.processes import ended, until
-from support.sink_sessions import assert_store_is_the_log, store_path, stored, tables
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from support.processes import Run, Start, ended, until
+from support.sink_sessions import assert_store_is_the_log, has_rows, store_path, stored
 
 
 def recorded(tmp_path: Path) -> Session:
@@ -68,7 +64,7 @@ def test_once_stores_what_is_vouched_for(run: Run, tmp_path: Path) -> None:
 def test_told_to_stop_muxd_stores_its_last_checkpoint_first(start: Start, tmp_path: Path) -> None:
     session = recorded(tmp_path)
     process = live(start, session, "--sink", "sqlite")
-    until(lambda: store_path(session).exists() and tables(session)["latency"])
+    until(lambda: has_rows(session))
     process.send_signal(signal.SIGTERM)
     assert ended(process)[0] == 0
     vouched = read_vouched(session.state)

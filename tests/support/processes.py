@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+Start = Callable[..., "subprocess.Popen[bytes]"]  # the fixtures start and run
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
 
 def survivors(data_root: Path) -> list[str]:
     """Return the command lines of the processes that still work on a data root."""

@@ -82,6 +82,14 @@ def stored(session: Session, table: str) -> list[dict[str, Any]]:
         connection.close()
 
 
+def has_rows(session: Session, table: str = "latency") -> bool:
+    """Tell whether a store that somebody else may be making has rows in a table yet."""
+    try:
+        return bool(stored(session, table))
+    except sqlite3.OperationalError:
+        return False
+
+
 def tables(session: Session) -> dict[str, list[dict[str, Any]]]:
     return {name: stored(session, name) for name in ("latency", "dropped", "signal", "bookmark", "cursor")}
 
