@@ -98,7 +98,7 @@ def _rate(rows: Sequence[Event], now_ns: int) -> tuple[float | None, float | Non
     window_s = (now_ns - from_ns) / NS
     if window_s <= 0:
         return None, None
-    count = sum(row.ts_ns >= from_ns and row.source != META for row in rows)
+    count = sum(from_ns < row.ts_ns <= now_ns and row.source != META for row in rows)
     return round(count / window_s, 1), round(window_s, 3)
 
 
