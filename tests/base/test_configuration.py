@@ -43,6 +43,7 @@ OTHER: dict[str, list[Any]] = {
     "retention.days": [1, 2, 3],
     "retention.raw_keep_days": [0, 1, 2],
     "retention.min_free_gb": [2.5, 3.5, 4.5],
+    "sinks.sqlite": [True, True, True],
     "mux.window_s": [0.5, 1.0, 1.5],
     "mux.lateness_ms": [1, 2, 3],
     "mux.max_gap_ms": [1, 2, 3],
