@@ -68,15 +68,18 @@ def held(session: Session) -> Iterator[Kept | None]:
     if paths or (session.dir / "state").is_dir():
         paths = sorted({*paths, session.dir / "state" / MUX_LOCK})
     with ExitStack() as stack:
-        for path in paths:
-            lock = FileLock(path, "retentiond")
-            try:
-                lock.acquire(wait_s=0)
-            except Fault as fault:
-                yield _held(path, fault.message)
-                return
-            stack.callback(lock.release)
-        yield None
+        yield next(filter(None, (_taken(path, stack) for path in paths)), None)
+
+
+def _taken(path: Path, stack: ExitStack) -> Kept | None:
+    """Take a lock until the stack is left, or return who has it."""
+    lock = FileLock(path, "retentiond")
+    try:
+        lock.acquire(wait_s=0)
+    except Fault as fault:
+        return _held(path, fault.message)
+    stack.callback(lock.release)
+    return None
 
 
 def _held(path: Path, by: str) -> Kept:

@@ -92,7 +92,7 @@ def test_kill_before_any_step_leaves_nothing_half_and_the_next_run_ends_it(tmp_p
 def test_rest_of_an_earlier_run_is_told_apart_and_dry_run_leaves_it(tmp_path: Path, trim: Trim) -> None:
     old = Old(tmp_path, "dev", 500)
     rest = old.dir.rename(old.dir.with_name(".dev.deleting"))
-    dry, wet = trim(dry_run=True), None
+    dry = trim(dry_run=True)
     assert rest.exists()
     wet = trim()
     assert not rest.exists()
