@@ -64,6 +64,7 @@ class Metrics:
         self._readings = Readings(clock)
         self._lag_bytes: dict[str, int] = {}
         self._power_w: float | None = None
+        self._newest_ns = self._moved_ns = 0
         for pair in pairs:
             self._latency_s.labels(*pair)
             self._energy_j.labels(*pair)
@@ -92,9 +93,12 @@ class Metrics:
 
     def see(self, mux: Mux) -> None:
         """Take in what only the loop can see: the reference power of now, and what is still unread."""
-        current = mux.engine.annotator.reference.current(mux.newest_ns())
+        newest_ns = mux.newest_ns()
+        current = mux.engine.annotator.reference.current(newest_ns)
         with self._lock:
             self._power_w = current[1] if current else None
+            if newest_ns != self._newest_ns:
+                self._newest_ns, self._moved_ns = newest_ns, self._clock()
             self._lag_bytes = mux.intake.lag_bytes()
 
     def render(self) -> bytes:
@@ -136,7 +140,7 @@ class Metrics:
                 latency.add_metric([str(pair)], latency_ms)
         yield latency
         power = GaugeMetricFamily("benchlab_power_w", "Reference power of now in watts")
-        if self._power_w is not None:
+        if self._power_w is not None and self._clock() - self._moved_ns <= STALE_NS:
             power.add_metric([], self._power_w)
         yield power
 

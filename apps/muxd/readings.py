@@ -19,7 +19,8 @@ MAX_GAP_NS = 2_500_000_000
 """Longest distance of two power samples over which energy is still counted."""
 
 RAIL_POWER = "benchlab_rail_power_watts"
-_MAX_SERIES = 2000  # a misbehaving source must not fill the scraper's memory
+MAX_SERIES = 2000
+"""Most series of readings, and most sources, that are shown: a stray source must not fill the scraper's memory."""
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -56,7 +57,7 @@ class Readings:
             self._note(event, now_ns)
             if event.source not in (PIPELINE, BOOKMARK):
                 address = (event.source, event.dev or "")
-                if address in self._newest or len(self._newest) < _MAX_SERIES:
+                if address in self._newest or len(self._newest) < MAX_SERIES:
                     self._newest[address] = (event, now_ns)
                     self._count_energy(event)
         if batch.bad:
@@ -66,17 +67,33 @@ class Readings:
         """Yield one family for each name that a fresh reading has, then those about the sources."""
         self._forget_stale()
         families: dict[str, Metric] = {}
-        for event, _ in self._newest.values():
-            for signal, value, labels in samples(event):
-                add(families, signal, value, labels)
+        for (_, labels), (signal, value) in self._series().items():
+            add(families, signal, value, labels)
         yield from (families[name] for name in sorted(families))
         yield self._energy_family()
         yield from self._source_families()
 
+    def _series(self) -> dict[tuple[str | None, Labels], tuple[Signal, float]]:
+        """Return the newest samples by name and labels, each once and not too many."""
+        series: dict[tuple[str | None, Labels], tuple[Signal, float]] = {}
+        for event, _ in self._newest.values():
+            for signal, value, labels in samples(event):
+                if len(series) >= MAX_SERIES:
+                    return series
+                series[(signal.prometheus, labels)] = (signal, value)
+        return series
+
+    def _state(self, source: str) -> SourceState:
+        """Return what is known of a source; of one too many it is soon forgotten."""
+        found = self._sources.get(source)
+        if found is None:
+            found = SourceState()
+            if len(self._sources) < MAX_SERIES:
+                self._sources[source] = found
+        return found
+
     def _note(self, event: Event, now_ns: int) -> None:
-        state = self._sources.get(event.source)
-        if state is None:
-            state = self._sources[event.source] = SourceState()
+        state = self._state(event.source)
         state.up, state.simulated, state.seen_ns = True, event.sim, now_ns
         state.event_ns = max(state.event_ns, event.ts_ns)
         state.unc_ns = event.unc_ns
@@ -84,7 +101,7 @@ class Readings:
     def _hear(self, event: Event) -> None:
         told, which = event.kv.get("event"), event.kv.get("which")
         if told == "source_down" and isinstance(which, str):
-            self._sources.setdefault(which, SourceState()).up = False
+            self._state(which).up = False
             self._error(which, "down", 1)
             for address in [a for a in self._newest if a[0] == which and event.dev in (None, a[1] or None)]:
                 del self._newest[address]
@@ -92,13 +109,14 @@ class Readings:
             self._error("log", "gap", 1)
 
     def _error(self, source: str, reason: str, count: int) -> None:
-        self._errors[(source, reason)] = self._errors.get((source, reason), 0) + count
+        if (source, reason) in self._errors or len(self._errors) < MAX_SERIES:
+            self._errors[(source, reason)] = self._errors.get((source, reason), 0) + count
 
     def _count_energy(self, event: Event) -> None:
         for signal, power_w, labels in samples(event):
-            if signal.prometheus != RAIL_POWER:
-                continue
             before = self._rails.get(labels)
+            if signal.prometheus != RAIL_POWER or (before is None and len(self._rails) >= MAX_SERIES):
+                continue
             self._rails[labels] = (event.ts_ns, power_w)
             self._rail_energy_j.setdefault(labels, 0.0)
             if before is not None and 0 < event.ts_ns - before[0] <= MAX_GAP_NS:
@@ -120,7 +138,8 @@ class Readings:
         )
         for labels, joules in sorted(self._rail_energy_j.items()):
             named = dict(labels)
-            family.add_metric([named["source"], named["rail"], named.get("dev", "")], joules)
+            if (named["source"], named.get("dev", "")) in self._newest:
+                family.add_metric([named["source"], named["rail"], named.get("dev", "")], joules)
         return family
 
     def _source_families(self) -> Iterable[Metric]:
@@ -134,8 +153,9 @@ class Readings:
                 continue
             simulated.add_metric([source], state.simulated)
             newest.add_metric([source], state.event_ns / 1e9)
-            if state.unc_ns is not None:
-                unc.add_metric([source], state.unc_ns / 1e9)
+            unc_ns = number(state.unc_ns)
+            if unc_ns is not None:
+                unc.add_metric([source], unc_ns / 1e9)
         errors = CounterMetricFamily(
             "benchlab_source_errors", "Failures of a source by kind", labels=["source", "reason"]
         )

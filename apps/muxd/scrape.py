@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -26,7 +28,7 @@ class ScrapeServer:
         host, port = split_bind(bind)
         handler = type("Handler", (_Handler,), {"render": staticmethod(render), "healthy": staticmethod(healthy)})
         try:
-            self._server = _Server((host, port), handler)
+            self._server = (_Server6 if ":" in host else _Server)((host, port), handler)
         except OSError as error:
             raise Fault(bind_failure(bind, port, error), Exit.IO) from error
         self.port: int = self._server.server_address[1]
@@ -62,6 +64,16 @@ def bind_failure(bind: str, port: int, error: OSError) -> str:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 128  # scrapers that come together do not wait for a second SYN
+
+    def server_bind(self) -> None:
+        """Bind without asking the network for this host's name, which the base class does and may wait for."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -99,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(code)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
+        if code == 405:
+            self.send_header("Allow", "GET, HEAD")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
