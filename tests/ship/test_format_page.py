@@ -15,11 +15,21 @@ from benchlab.log.vouched import read_vouched
 from benchlab.session_file import SessionInfo, read_info
 from muxd.checkpoint import Checkpoint
 from muxd.rows import DroppedRow, LateEntry, LatencyRow, SignalRow
+from muxd.sinks.cursor import Cursors
+from muxd.sinks.letters import DeadLetter
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "FORMAT.md").read_text()
 BLOCKS = re.findall(r"^```json (\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-LINES = [(kind, line) for kind, text in BLOCKS if kind not in ("session", "mux") for line in text.splitlines()]
-TYPES: dict[str, type[msgspec.Struct]] = {"raw": Event, "signals": SignalRow, "late": LateEntry, "quarantine": BadLine}
+LINES = [
+    (kind, line) for kind, text in BLOCKS if kind not in ("session", "mux", "cursors") for line in text.splitlines()
+]
+TYPES: dict[str, type[msgspec.Struct]] = {
+    "raw": Event,
+    "signals": SignalRow,
+    "late": LateEntry,
+    "quarantine": BadLine,
+    "refused": DeadLetter,
+}
 
 
 def block(kind: str) -> str:
@@ -35,7 +45,7 @@ def type_of(kind: str, line: str) -> type[msgspec.Struct]:
 
 
 def test_every_format_has_an_example() -> None:
-    assert {kind for kind, _ in BLOCKS} == {*TYPES, "latency", "session", "mux"}
+    assert {kind for kind, _ in BLOCKS} == {*TYPES, "latency", "session", "mux", "cursors"}
 
 
 @pytest.mark.parametrize(("kind", "line"), LINES)
@@ -56,6 +66,11 @@ def test_checkpoint_example_has_what_readers_look_at(tmp_path: Path) -> None:
     assert vouched is not None
     assert vouched.outputs == json.loads(block("mux"))["outputs"]
     assert set(json.loads(block("mux"))) <= set(Checkpoint.__struct_fields__)
+
+
+def test_cursors_are_written_as_in_the_example() -> None:
+    found = msgspec.json.decode(block("cursors"), type=Cursors)
+    assert msgspec.json.encode(found).decode() == block("cursors").strip()
 
 
 def documented(heading: str) -> str:

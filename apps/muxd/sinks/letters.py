@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from benchlab.event import Aligned, Event, encode_lines
+from benchlab.event import encode_lines
 from benchlab.files import FILE_MODE, make_dir, share
 from muxd.sinks.cursor import Cursors
 
@@ -24,7 +25,7 @@ class DeadLetter(msgspec.Struct, omit_defaults=True):
     offset: int
     reason: str
     detail: str = ""
-    event: Event | Aligned | None = None
+    event: Any = None  # Event or Aligned; decoded, their fields
     head: str = ""
 
 
