@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import msgspec
 
 from benchlab.catalog import energy_key
 from benchlab.event import META, PIPELINE, Event
 from muxd.pairing import Decision
-from muxd.power import PENDING, Bracket, Series
+from muxd.power import PENDING, Cover, Series, SeriesState
 from muxd.reference import Reference, name_of
 from muxd.rows import LATENCY, Completed, DroppedRow, LatencyKv, LatencyRow
 from muxd.settings import NS_PER_MS, Settings
@@ -18,11 +19,14 @@ from muxd.streams import stated_ns
 
 Row = LatencyRow | DroppedRow
 
+WINDOW = "window"
+TWO_MS = 2 * NS_PER_MS
+
 
 class AnnotatorState(msgspec.Struct):
     """What has to be kept for the annotation to go on elsewhere."""
 
-    series: list[Series]
+    series: list[SeriesState]
     averaged_ns: dict[str, int]
     queue: list[Decision]
 
@@ -49,7 +53,7 @@ class Annotator:
             series = self._by_address.get(address)
             if series is None:
                 series = self._open(*address)
-            averaged_ns = self._averaged_ns.get(event.source)
+            averaged_ns = self._averaged_ns.get(event.source, 0)
             for one in series:
                 one.add(event, averaged_ns)
 
@@ -58,38 +62,42 @@ class Annotator:
 
         Every sample before ``known_ns`` has been added; with ``final`` no other will come.
         """
-        queue = self.queue
-        while queue:
-            head = queue[0]
+        cover_of_pair, pairs = self.reference.cover, self._pairs
+        done = 0
+        for head in self.queue:
             if isinstance(head, Completed):
-                found = self.reference.bracket(head.a_ns, head.b_ns, known_ns, final)
-                if found == PENDING:
+                found = cover_of_pair(head.a_ns, head.b_ns, known_ns, final)
+                if found is PENDING:
                     break
-                out.append(self._row(head, found))
+                out.append(latency_row(head, pairs[head.pair], found))
             else:
-                out.append(head.row(self._pairs))
-            queue.popleft()
+                out.append(head.row(pairs))
+            done += 1
+        self.queue = deque(islice(self.queue, done, None))
         self._prune(known_ns)
 
     def state(self) -> AnnotatorState:
         """Return what ``restore`` needs."""
-        every = [series for group in self._by_address.values() for series in group]
+        every = [series.state() for group in self._by_address.values() for series in group]
         return AnnotatorState(every, self._averaged_ns, list(self.queue))
 
     def restore(self, state: AnnotatorState) -> None:
         """Go on from another annotator's state."""
         self._averaged_ns = dict(state.averaged_ns)
         self.queue = deque(state.queue)
-        for series in state.series:
-            self._by_address.setdefault((series.source, series.dev), []).append(series)
-            self.reference.attach(series)
+        for kept in state.series:
+            series = self._series(kept.source, kept.dev, kept.key)
+            series.restore(kept)
+            self._by_address.setdefault((kept.source, kept.dev), []).append(series)
+
+    def _series(self, source: str, dev: str | None, key: str) -> Series:
+        series = Series(source, dev, key, energy_key(source, key), self._max_gap_ns)
+        self.reference.attach(series)
+        return series
 
     def _open(self, source: str, dev: str | None) -> list[Series]:
-        keys = self.reference.keys(source)
-        opened = [Series(source, dev, key, energy_key(source, key), self._max_gap_ns) for key in keys]
+        opened = [self._series(source, dev, key) for key in self.reference.keys(source)]
         self._by_address[(source, dev)] = opened
-        for series in opened:
-            self.reference.attach(series)
         return opened
 
     def _hear(self, event: Event) -> None:
@@ -104,18 +112,6 @@ class Annotator:
                     for series in group:
                         series.leave(event.ts_ns)
 
-    def _row(self, pair: Completed, found: list[Bracket] | str) -> LatencyRow:
-        a_ns, b_ns = pair.a_ns, pair.b_ns
-        flow = pair.flow or None
-        kv = LatencyKv((b_ns - a_ns) / NS_PER_MS, self._pairs[pair.pair], flow, pair.frame, pair.pts_ns, pair.match)
-        if isinstance(found, str):
-            kv.power_why = found
-            return LatencyRow(b_ns, LATENCY, kv, pair.unc_ns, pair.sim)
-        annotate(kv, found, a_ns, b_ns)
-        unc_ns = worst_uncertainty(pair.unc_ns, found)
-        sim, sim_of = simulated(pair.sim, found)
-        return LatencyRow(b_ns, LATENCY, kv, unc_ns, sim, sim_of)
-
     def _prune(self, known_ns: int) -> None:
         oldest_ns = known_ns
         if self.queue and isinstance(self.queue[0], Completed):
@@ -125,38 +121,65 @@ class Annotator:
                 series.prune(oldest_ns - self._window_ns)
 
 
-def annotate(kv: LatencyKv, brackets: Sequence[Bracket], a_ns: int, b_ns: int) -> None:
-    """Fill in power at the midpoint, energy over the interval and what is known of their quality."""
-    parts = [bracket.series.measure(bracket.left, bracket.right, a_ns, b_ns) for bracket in brackets]
-    first, *others = parts
-    power_w, energy_j, age_ns = first.power_w, first.energy_j, first.age_ns
-    for part in others:
-        power_w += part.power_w
-        energy_j += part.energy_j
-        age_ns = max(age_ns, part.age_ns)
-    kv.power_w, kv.energy_j, kv.power_age_ms = power_w, energy_j, age_ns / NS_PER_MS
-    kv.power_source = name_of([bracket.series for bracket in brackets])
-    for bracket in brackets:
-        if (bracket.series.averaged_ns[bracket.right] or 0) > b_ns - a_ns:
-            kv.power_method = "window"
-    kv.temp_c = first.temp_c
+def latency_row(pair: Completed, stages: tuple[str, str], found: list[Cover] | str) -> LatencyRow:
+    """Return the row of a pair: power at its midpoint, energy over its length, and what is known of their quality."""
+    a_ns, b_ns = pair.a_ns, pair.b_ns
+    latency_ms = (b_ns - a_ns) / NS_PER_MS
+    kv = LatencyKv(latency_ms, stages, pair.flow or None, pair.frame, pair.pts_ns, pair.match)
+    row = LatencyRow(b_ns, LATENCY, kv, pair.unc_ns, pair.sim)
+    if isinstance(found, str):
+        kv.power_why = found
+        return row
+    if len(found) == 1 and len(found[0].stretches) == 1:
+        measure_simply(kv, found[0], a_ns, b_ns)
+    else:
+        measure(kv, found, a_ns, b_ns)
+    qualify(row, found, b_ns - a_ns)
+    return row
 
 
-def worst_uncertainty(unc_ns: int | None, brackets: Sequence[Bracket]) -> int | None:
-    """Return the largest stated uncertainty of what went into a row; absent where nothing states one."""
-    for bracket in brackets:
-        stated = bracket.series.unc_ns
-        for one_ns in (stated[bracket.left], stated[bracket.right]):
-            if one_ns is not None and (unc_ns is None or one_ns > unc_ns):
-                unc_ns = one_ns
-    return unc_ns
+def measure(kv: LatencyKv, covers: Sequence[Cover], a_ns: int, b_ns: int) -> None:
+    """Fill in what was drawn, summed over the signals of the reference."""
+    middles = [cover.middle(a_ns, b_ns) for cover in covers]
+    kv.power_w = sum([m.start_w + m.rise_w * m.share(a_ns, b_ns) for m in middles])
+    kv.energy_j = sum([cover.energy_j(a_ns, b_ns) for cover in covers])
+    kv.power_age_ms = max([min(a_ns + b_ns - 2 * m.start_ns, 2 * m.end_ns - a_ns - b_ns) for m in middles]) / TWO_MS
+    kv.power_source = name_of([cover.name for cover in covers])
+    kv.temp_c = middles[0].temp_c(middles[0].share(a_ns, b_ns))
 
 
-def simulated(stages: bool, brackets: Sequence[Bracket]) -> tuple[bool, list[str] | None]:
-    """Return whether any input was simulated and, where only some were, which."""
-    meters = [b.series.sim[b.left] or b.series.sim[b.right] for b in brackets]
-    if stages not in meters or len(meters) > 1:
-        of = {b.series.source: sim for b, sim in zip(brackets, meters, strict=True)} | {PIPELINE: stages}
-        names = sorted(source for source, sim in of.items() if sim)
-        return bool(names), names if 0 < len(names) < len(of) else None
-    return stages, None
+def measure_simply(kv: LatencyKv, cover: Cover, a_ns: int, b_ns: int) -> None:
+    """Fill in what was drawn during the usual pair, which lies between two samples of one meter: the hot path.
+
+    Power runs straight there, so its value in the middle is its mean.
+    """
+    stretch = cover.stretches[0]
+    since_ns, left_ns = a_ns + b_ns - 2 * stretch.start_ns, 2 * stretch.end_ns - a_ns - b_ns  # both twice as long
+    share = since_ns / (since_ns + left_ns) if since_ns or left_ns else 0.0
+    kv.power_w = power_w = stretch.start_w + stretch.rise_w * share
+    kv.energy_j = power_w * (b_ns - a_ns) * 1e-9 if stretch.counted_j is None else stretch.energy_j(a_ns, b_ns)
+    kv.power_age_ms = (since_ns if since_ns < left_ns else left_ns) / TWO_MS
+    kv.power_source = cover.name
+    kv.temp_c = stretch.temp_c(share)
+
+
+def qualify(row: LatencyRow, covers: Sequence[Cover], length_ns: int) -> None:
+    """Fill in what limits the trust in a row: averaging, uncertainty, simulation."""
+    simulation = row.sim
+    for cover in covers:
+        if cover.averaged_ns > length_ns:
+            row.kv.power_method = WINDOW
+        if cover.unc_ns is not None and (row.unc_ns is None or cover.unc_ns > row.unc_ns):
+            row.unc_ns = cover.unc_ns
+        simulation = simulation or cover.sim
+    if simulation:
+        row.sim, row.sim_of = True, simulated(row.sim, covers)
+
+
+def simulated(stages: bool, covers: Sequence[Cover]) -> list[str] | None:
+    """Return which of the inputs were simulated, where only some were."""
+    of = {PIPELINE: stages}
+    for cover in covers:
+        of[cover.source] = of.get(cover.source, False) or cover.sim
+    names = sorted(source for source, sim in of.items() if sim)
+    return names if len(names) < len(of) else None

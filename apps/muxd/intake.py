@@ -9,7 +9,7 @@ from benchlab.event import Event
 from benchlab.log.reader import Batch, ReaderState, StreamReader
 from muxd.streams import Hold
 
-CHUNK_BYTES = 128 * 1024
+CHUNK_BYTES = 64 * 1024
 
 _SAME_TICK_NS = 100_000_000  # a folder's time moves in steps: two files may come in one of them
 

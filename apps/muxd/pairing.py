@@ -15,6 +15,7 @@ from muxd.rows import DUPLICATE, LOST, OPEN_AT_END, OPEN_AT_START, ORPHAN, Compl
 from muxd.settings import Settings
 
 Key = tuple[object, ...]
+Identity = tuple[str, int | str | None, int | None]  # flow, frame, pts_ns
 Decision = Completed | Unpaired
 
 
@@ -63,7 +64,7 @@ class Pairer:
         self._window_ns = settings.window_ns
         self._starts_ns = settings.starts_ns
         self._pairs = settings.pairs
-        self._frames: deque[Frame] = deque()
+        self._frames: deque[tuple[Frame, Key | None]] = deque()  # each with its primary identity
         self._index: dict[Key, Frame] = {}
         self._by_order: dict[tuple[int, str], list[Frame]] = {}
         self._arrivals: deque[tuple[int, Key]] = deque()
@@ -72,54 +73,62 @@ class Pairer:
 
     def process(self, events: Iterable[Event], out: list[Decision]) -> None:
         """Take stage events in total order and append what they decide, and what their time decides, to out."""
-        frames, arrivals, roles, window_ns = self._frames, self._arrivals, self._roles, self._window_ns
+        roles = self._roles
         for event in events:
-            ts_ns = event.ts_ns
-            horizon_ns = ts_ns - window_ns
-            if frames and frames[0].ts_ns < horizon_ns:
-                self._expire_frames(horizon_ns, out)
-            if arrivals and arrivals[0][0] < horizon_ns:
-                self._expire_arrivals(horizon_ns)
+            who = identity(event)
             for pair, take in roles[event.kv["stage"]]:
-                take(pair, event, ts_ns, out)
+                take(pair, event, who, out)
 
     def pass_time(self, now_ns: int, out: list[Decision]) -> None:
         """Decide what is overdue when every event before ``now_ns`` has been processed."""
-        self._expire_frames(now_ns - self._window_ns, out)
+        horizon_ns = now_ns - self._window_ns
+        frames, arrivals = self._frames, self._arrivals
+        while frames and frames[0][0].ts_ns < horizon_ns:
+            frame, key = frames.popleft()
+            self._forget(frame, key)
+            if frame.open:
+                frame.open = False
+                out.append(self._unpaired(frame, LOST, frame.ts_ns + self._window_ns))
+        while arrivals and arrivals[0][0] < horizon_ns:
+            self._arrived.discard(arrivals.popleft()[1])
 
     def close(self, end_ns: int, out: list[Decision]) -> None:
         """Decide the rest at the end of a session: what is not overdue is ``open_at_end``."""
         self.pass_time(end_ns, out)
-        for frame in self._frames:
+        for frame, _ in self._frames:
             if frame.open:
                 frame.open = False
                 out.append(self._unpaired(frame, OPEN_AT_END, end_ns))
 
     def state(self) -> PairerState:
         """Return what ``restore`` needs."""
-        return PairerState(list(self._frames), [Arrival(ts_ns, list(key)) for ts_ns, key in self._arrivals])
+        frames = [frame for frame, _ in self._frames]
+        return PairerState(frames, [Arrival(ts_ns, list(key)) for ts_ns, key in self._arrivals])
 
     def restore(self, state: PairerState) -> None:
         """Go on from another pairer's state."""
-        self._frames = deque(state.frames)
         for frame in state.frames:
             self._remember(frame, frame.primary())
         self._arrivals = deque((arrival.ts_ns, tuple(arrival.key)) for arrival in state.arrivals)
         self._arrived = {key for _, key in self._arrivals}
 
-    def _first(self, pair: int, event: Event, ts_ns: int, out: list[Decision]) -> None:
-        flow, number, pts_ns = identity(event)
+    def _first(self, pair: int, event: Event, who: Identity, out: list[Decision]) -> None:
+        flow, number, pts_ns = who
+        ts_ns = event.ts_ns
         frame = Frame(pair, ts_ns, flow, number, pts_ns, event.unc_ns, event.sim)
-        key = frame.primary()
-        if key is not None and key in self._index:
-            out.append(self._unpaired(frame, DUPLICATE, ts_ns))
-            return
+        key: Key | None = (pair, flow, number) if number is not None else frame.primary()
+        index = self._index
+        if key in index or (pts_ns is not None and frame.by_pts() in index):
+            self.pass_time(ts_ns, out)  # what is overdue is no first of its kind any more
+            if key in index:
+                out.append(self._unpaired(frame, DUPLICATE, ts_ns))
+                return
         if pts_ns is not None:
-            frame.under_pts = frame.by_pts() not in self._index
-        self._frames.append(frame)
+            frame.under_pts = frame.by_pts() not in index
         self._remember(frame, key)
 
     def _remember(self, frame: Frame, key: Key | None) -> None:
+        self._frames.append((frame, key))
         if key is None:
             if frame.open:
                 self._by_order.setdefault((frame.pair, frame.flow), []).append(frame)
@@ -128,8 +137,10 @@ class Pairer:
         if frame.under_pts:
             self._index[frame.by_pts()] = frame
 
-    def _second(self, pair: int, event: Event, ts_ns: int, out: list[Decision]) -> None:
-        flow, number, pts_ns = identity(event)
+    def _second(self, pair: int, event: Event, who: Identity, out: list[Decision]) -> None:
+        flow, number, pts_ns = who
+        ts_ns = event.ts_ns
+        self.pass_time(ts_ns, out)
         if number is None and pts_ns is None:
             self._second_by_order(pair, flow, event, out)
             return
@@ -168,17 +179,7 @@ class Pairer:
         sim = newest.sim or event.sim
         out.append(Completed(pair, newest.ts_ns, event.ts_ns, "order", flow, None, None, unc_ns, sim))
 
-    def _expire_frames(self, horizon_ns: int, out: list[Decision]) -> None:
-        frames = self._frames
-        while frames and frames[0].ts_ns < horizon_ns:
-            frame = frames.popleft()
-            self._forget(frame)
-            if frame.open:
-                frame.open = False
-                out.append(self._unpaired(frame, LOST, frame.ts_ns + self._window_ns))
-
-    def _forget(self, frame: Frame) -> None:
-        key = frame.primary()
+    def _forget(self, frame: Frame, key: Key | None) -> None:
         if key is None:
             waiting = self._by_order.get((frame.pair, frame.flow))
             if frame.open and waiting:
@@ -187,11 +188,6 @@ class Pairer:
         self._index.pop(key, None)
         if frame.under_pts:
             self._index.pop(frame.by_pts(), None)
-
-    def _expire_arrivals(self, horizon_ns: int) -> None:
-        arrivals = self._arrivals
-        while arrivals and arrivals[0][0] < horizon_ns:
-            self._arrived.discard(arrivals.popleft()[1])
 
     def _orphan_reason(self, ts_ns: int) -> str:
         """A partner before the cut between two sessions is in the session before: no loss."""
@@ -210,7 +206,7 @@ class Pairer:
         return Unpaired(pair, stage, event.ts_ns, reason, event.ts_ns, flow, number, pts_ns, event.sim)
 
 
-Take = Callable[[int, Event, int, list[Decision]], None]
+Take = Callable[[int, Event, Identity, list[Decision]], None]
 
 
 def roles_by_stage(pairs: Sequence[tuple[str, str]], first: Take, second: Take) -> dict[str, list[tuple[int, Take]]]:
@@ -222,7 +218,7 @@ def roles_by_stage(pairs: Sequence[tuple[str, str]], first: Take, second: Take) 
     return roles
 
 
-def identity(event: Event) -> tuple[str, int | str | None, int | None]:
+def identity(event: Event) -> Identity:
     """Return flow, frame and pts of a stage event; a value of another type than the format's counts as absent."""
     kv = event.kv
     flow, number, pts_ns = kv.get("flow", ""), kv.get("frame"), kv.get("pts_ns")

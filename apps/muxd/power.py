@@ -1,6 +1,6 @@
-"""Power samples as series: which power was drawn at an instant, and how many joules between two.
+"""Power samples as series of stretches: which power was drawn at an instant, and how many joules between two.
 
-Nothing is extrapolated and nothing interpolated across a gap. What brackets an interval is decided by the samples
+Nothing is extrapolated and nothing interpolated across a gap. What covers an interval is decided by the samples
 alone, never by when they were read: that is what makes live, restart and replay agree.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -21,195 +21,238 @@ NO_SOURCE = "no_source"
 PENDING = "pending"
 
 
-class Bracket(msgspec.Struct, gc=False):
-    """The samples of one series around an interval: ``left`` at or before its start, ``right`` at or after its end."""
+class Sample(msgspec.Struct, array_like=True, gc=False):
+    """One reading of a power."""
 
-    series: Series
-    left: int
-    right: int
-
-
-class Measured(msgspec.Struct, gc=False):
-    """What a series says of an interval: power and temperature at its midpoint, the energy over it.
-
-    ``age_ns`` is the distance from the midpoint to the nearest sample.
-    """
-
+    ts_ns: int
     power_w: float
-    energy_j: float
-    age_ns: int
+    counter_j: float | None
     temp_c: float | None
+    unc_ns: int | None
+    averaged_ns: int
+    sim: bool
 
 
-class Series(msgspec.Struct):
-    """The samples of one (source, dev, key), oldest first, as parallel lists.
+class Stretch(msgspec.Struct, array_like=True, gc=False):
+    """The time between two neighbouring samples: power runs straight from one to the other.
 
-    ``joules[i]`` is the energy between sample i-1 and i: the difference of the source's own counter
-    (``counted[i]``) where it has one that did not run backwards, else the trapezoid of power. ``run[i]`` numbers the
-    stretches without a gap. ``absences`` are [from, until] pairs in which the source said that it was gone.
+    ``counted_j`` is its energy by the source's own counter, where it has one that did not run backwards; else energy
+    is the trapezoid of power. ``unc_ns`` and ``averaged_ns`` are the larger of its two samples'.
     """
+
+    start_ns: int
+    end_ns: int
+    start_w: float
+    rise_w: float
+    counted_j: float | None
+    start_c: float | None
+    end_c: float | None
+    unc_ns: int | None
+    averaged_ns: int
+    sim: bool
+
+    def share(self, a_ns: int, b_ns: int) -> float:
+        """Return how far into the stretch the middle between two times lies, 0 to 1."""
+        start_ns = self.start_ns
+        twice_ns = 2 * (self.end_ns - start_ns)
+        return (a_ns - start_ns + b_ns - start_ns) / twice_ns if twice_ns else 0.0
+
+    def energy_j(self, a_ns: int, b_ns: int) -> float:
+        """Return the joules of a part of it: power runs straight, so its mean is its value in the middle."""
+        if self.counted_j is not None and b_ns > a_ns:
+            return self.counted_j * ((b_ns - a_ns) / (self.end_ns - self.start_ns))
+        return (self.start_w + self.rise_w * self.share(a_ns, b_ns)) * (b_ns - a_ns) * 1e-9
+
+    def temp_c(self, share: float) -> float | None:
+        """Return the temperature at a share of it; absent where an end that counts has none."""
+        start_c, end_c = self.start_c, self.end_c
+        if start_c is None or end_c is None:
+            return end_c if share == 1.0 else start_c if share == 0.0 else None
+        return start_c + (end_c - start_c) * share
+
+
+def stretch_between(a: Sample, b: Sample) -> Stretch:
+    """Return the stretch from one sample to the next; from a sample to itself, an instant."""
+    counted_j = None
+    if a.counter_j is not None and b.counter_j is not None and b.counter_j >= a.counter_j:
+        counted_j = b.counter_j - a.counter_j
+    stated = [unc_ns for unc_ns in (a.unc_ns, b.unc_ns) if unc_ns is not None]
+    return Stretch(
+        a.ts_ns,
+        b.ts_ns,
+        a.power_w,
+        b.power_w - a.power_w,
+        counted_j,
+        a.temp_c,
+        b.temp_c,
+        max(stated, default=None),
+        max(a.averaged_ns, b.averaged_ns),
+        a.sim or b.sim,
+    )
+
+
+class Cover(msgspec.Struct, gc=False):
+    """The stretches of one signal that together cover an interval, in order, and the worst that they say of it."""
+
+    source: str
+    name: str
+    stretches: list[Stretch]
+    unc_ns: int | None = None
+    averaged_ns: int = 0
+    sim: bool = False
+
+    def middle(self, a_ns: int, b_ns: int) -> Stretch:
+        """Return the stretch in which the middle between two times lies; of two that meet there, the first."""
+        return next(stretch for stretch in self.stretches if a_ns + b_ns <= 2 * stretch.end_ns)
+
+    def energy_j(self, a_ns: int, b_ns: int) -> float:
+        """Return the joules over the interval."""
+        return sum([s.energy_j(max(a_ns, s.start_ns), min(b_ns, s.end_ns)) for s in self.stretches])
+
+
+def cover_of(source: str, name: str, stretches: list[Stretch]) -> Cover:
+    """Return the cover that consists of these stretches."""
+    cover = Cover(source, name, stretches)
+    for stretch in stretches:
+        unc_ns = stretch.unc_ns
+        if unc_ns is not None and (cover.unc_ns is None or unc_ns > cover.unc_ns):
+            cover.unc_ns = unc_ns
+        if stretch.averaged_ns > cover.averaged_ns:
+            cover.averaged_ns = stretch.averaged_ns
+        cover.sim = cover.sim or stretch.sim
+    return cover
+
+
+class SeriesState(msgspec.Struct, array_like=True):
+    """What has to be kept for a series to go on elsewhere."""
 
     source: str
     dev: str | None
     key: str
-    energy_key: str | None
-    max_gap_ns: int
-    first_ns: int = -1
-    ts_ns: list[int] = []
-    power_w: list[float] = []
-    joules: list[float] = []
-    counted: list[bool] = []
-    run: list[int] = []
-    temp_c: list[float | None] = []
-    unc_ns: list[int | None] = []
-    averaged_ns: list[int | None] = []
-    sim: list[bool] = []
-    counter_j: float | None = None
-    absences: list[list[int | None]] = []
+    first_ns: int
+    samples: list[Sample]
+    stretches: list[Stretch | None]
+    absences: list[list[int | None]]
 
-    def add(self, event: Event, averaged_ns: int | None) -> None:
-        """Append a sample; one without a number under ``key``, or at the time of the one before, is left out."""
-        power_w = number(event.kv.get(self.key))
-        if power_w is None or (self.ts_ns and event.ts_ns <= self.ts_ns[-1]):
+
+class Series:
+    """The samples of one (source, dev, key), oldest first.
+
+    ``stretches[i]`` ends with sample i and is None after a gap. ``absences`` are [from, until] pairs in which the
+    source said that it was gone.
+    """
+
+    def __init__(self, source: str, dev: str | None, key: str, energy_key: str | None, max_gap_ns: int) -> None:
+        self.source = source
+        self.dev = dev
+        self.key = key
+        self.name = f"{source}:{key}"
+        self.first_ns = -1
+        self.samples: list[Sample] = []
+        self._energy_key = energy_key
+        self._max_gap_ns = max_gap_ns
+        self._ts_ns: list[int] = []
+        self._stretches: list[Stretch | None] = []
+        self._absences: list[list[int | None]] = []
+        self._latest = Cover(source, self.name, [])  # what the pair before was covered by
+
+    def add(self, event: Event, averaged_ns: int) -> None:
+        """Append a sample; one without a number under the key, or at the time of the one before, is left out."""
+        ts_ns, kv = event.ts_ns, event.kv
+        power_w = number(kv.get(self.key))
+        if power_w is None or (self._ts_ns and ts_ns <= self._ts_ns[-1]):
             return
-        counter_j = None if self.energy_key is None else number(event.kv.get(self.energy_key))
-        self._extend(event.ts_ns, power_w, counter_j)
-        self.counter_j = counter_j
-        self.ts_ns.append(event.ts_ns)
-        self.power_w.append(power_w)
-        self.temp_c.append(number(event.kv.get("temp_c")))
-        self.unc_ns.append(event.unc_ns)
-        self.averaged_ns.append(averaged_ns)
-        self.sim.append(event.sim)
-
-    def _extend(self, ts_ns: int, power_w: float, counter_j: float | None) -> None:
-        """Append the stretch that ends with a new sample."""
-        if not self.ts_ns:
-            self.first_ns = ts_ns if self.first_ns < 0 else self.first_ns
-            self.run.append(0)
-            joules, counted = 0.0, False
-        elif self._returns(ts_ns) or ts_ns - self.ts_ns[-1] > self.max_gap_ns:
-            self.run.append(self.run[-1] + 1)
-            joules, counted = 0.0, False
-        else:
-            self.run.append(self.run[-1])
-            joules, counted = self._stretch(ts_ns, power_w, counter_j)
-        self.joules.append(joules)
-        self.counted.append(counted)
-
-    def _returns(self, ts_ns: int) -> bool:
-        """End the absence that the source had announced, if there is one."""
-        if not self.absences or self.absences[-1][1] is not None:
-            return False
-        self.absences[-1][1] = ts_ns
-        return True
-
-    def _stretch(self, ts_ns: int, power_w: float, counter_j: float | None) -> tuple[float, bool]:
-        if counter_j is not None and self.counter_j is not None and counter_j >= self.counter_j:
-            return counter_j - self.counter_j, True
-        return 0.5 * (self.power_w[-1] + power_w) * (ts_ns - self.ts_ns[-1]) * 1e-9, False
+        counter_j = None if self._energy_key is None else number(kv.get(self._energy_key))
+        temp_c = number(kv.get("temp_c"))
+        sample = Sample(ts_ns, power_w, counter_j, temp_c, event.unc_ns, averaged_ns, event.sim)
+        self._stretches.append(self._stretch_to(sample))
+        self.samples.append(sample)
+        self._ts_ns.append(ts_ns)
+        if self.first_ns < 0:
+            self.first_ns = ts_ns
 
     def leave(self, ts_ns: int) -> None:
         """Note that the source said it is gone from here on."""
-        if self.ts_ns and (not self.absences or self.absences[-1][1] is not None):
-            self.absences.append([ts_ns, None])
+        if self.samples and not self._is_gone():
+            self._absences.append([ts_ns, None])
 
-    def takes_part(self, a_ns: int, b_ns: int) -> bool:
-        """Tell whether this series must bracket an interval: it had begun by its end, and was not gone all along."""
+    def _takes_part(self, a_ns: int, b_ns: int) -> bool:
+        """Tell whether this series must cover an interval: it had begun by its end, and was not gone all along."""
         if not 0 <= self.first_ns <= b_ns:
             return False
-        if not self.absences:
-            return True
-        for since_ns, until_ns in self.absences:
+        for since_ns, until_ns in self._absences:
             if since_ns is not None and since_ns <= a_ns and (until_ns is None or until_ns > b_ns):
                 return False
         return True
 
-    def bracket(self, a_ns: int, b_ns: int, known_ns: int, final: bool) -> Bracket | str:
-        """Return the samples around [a_ns, b_ns], or why there are none.
+    def cover(self, a_ns: int, b_ns: int, known_ns: int, final: bool) -> Cover | str:
+        """Return the stretches over [a_ns, b_ns], or why there are none; NO_SOURCE if the series has no part in it.
 
-        Every sample before ``known_ns`` is here. PENDING: one that is not here yet may still close the bracket;
+        Every sample before ``known_ns`` is here. PENDING: one that is not here yet may still close the last stretch;
         never when ``final``.
         """
-        ts_ns = self.ts_ns
-        left = bisect_right(ts_ns, a_ns) - 1
+        latest = self._latest.stretches
+        if len(latest) == 1 and latest[0].start_ns <= a_ns < b_ns <= latest[0].end_ns:
+            return self._latest
+        if not self._takes_part(a_ns, b_ns):
+            return NO_SOURCE
+        left = bisect_right(self._ts_ns, a_ns) - 1
         if left < 0:
             return BEFORE_FIRST
-        right = bisect_left(ts_ns, b_ns, left)
-        if right < len(ts_ns):
-            return Bracket(self, left, right) if self.run[left] == self.run[right] else GAP
-        last = len(ts_ns) - 1
-        if self.run[left] != self.run[last] or self._is_gone_before(b_ns) or ts_ns[last] + self.max_gap_ns < known_ns:
-            return GAP
-        return AFTER_LAST if final else PENDING
-
-    def _is_gone_before(self, b_ns: int) -> bool:
-        """Tell whether an announced absence after the last sample already rules out a bracket."""
-        return bool(self.absences) and self.absences[-1][1] is None and self.absences[-1][0] is not None
-
-    def measure(self, left: int, right: int, a_ns: int, b_ns: int) -> Measured:
-        """Return what was drawn over [a_ns, b_ns], which the samples ``left`` and ``right`` bracket."""
-        ts_ns, power_w = self.ts_ns, self.power_w
-        middle_ns = (a_ns + b_ns) // 2
-        at = right
-        if right - left > 1:
-            at = bisect_left(ts_ns, middle_ns, left + 1, right)
-            energy_j = self._stretches_j(left, right, a_ns, b_ns)
-        else:
-            energy_j = self._partial_j(right, a_ns, b_ns)
+        right = bisect_left(self._ts_ns, b_ns, left)
+        if right == len(self._ts_ns):
+            return self._open_end(left, known_ns, final)
         if left == right:
-            return Measured(power_w[at], energy_j, 0, self.temp_c[at])
-        start_ns, start_w = ts_ns[at - 1], power_w[at - 1]
-        since_ns, left_ns = middle_ns - start_ns, ts_ns[at] - middle_ns
-        share = since_ns / (since_ns + left_ns)
-        middle_w = start_w + (power_w[at] - start_w) * share
-        return Measured(middle_w, energy_j, min(since_ns, left_ns), self._temperature_c(at, share))
-
-    def _temperature_c(self, at: int, share: float) -> float | None:
-        """Return the temperature within the stretch that ends with sample ``at``; absent where an end has none."""
-        before_c, after_c = self.temp_c[at - 1], self.temp_c[at]
-        if share == 1.0 or after_c is None:
-            return after_c
-        if share == 0.0 or before_c is None:
-            return before_c
-        return before_c + (after_c - before_c) * share
-
-    def _stretches_j(self, left: int, right: int, a_ns: int, b_ns: int) -> float:
-        """Return the joules over an interval that holds samples: its two ends, and the whole stretches between."""
-        first_j = self._partial_j(left + 1, a_ns, self.ts_ns[left + 1])
-        last_j = self._partial_j(right, self.ts_ns[right - 1], b_ns)
-        return first_j + sum(self.joules[left + 2 : right]) + last_j
-
-    def _partial_j(self, right: int, a_ns: int, b_ns: int) -> float:
-        """Return the joules of a part of the stretch that ends with sample ``right``."""
-        if a_ns == b_ns:
-            return 0.0
-        start_ns, start_w = self.ts_ns[right - 1], self.power_w[right - 1]
-        length_ns = self.ts_ns[right] - start_ns
-        if self.counted[right]:
-            return self.joules[right] * ((b_ns - a_ns) / length_ns)
-        rise_w = self.power_w[right] - start_w
-        middle_w = start_w + rise_w * (((a_ns - start_ns) + (b_ns - start_ns)) / (2 * length_ns))
-        return middle_w * (b_ns - a_ns) * 1e-9
+            found: list[Stretch | None] = [stretch_between(self.samples[left], self.samples[left])]
+        else:
+            found = self._stretches[left + 1 : right + 1]
+        if None in found:
+            return GAP
+        self._latest = cover_of(self.source, self.name, cast("list[Stretch]", found))
+        return self._latest
 
     def prune(self, before_ns: int) -> None:
         """Forget the samples that no interval starting at or after ``before_ns`` needs."""
-        cut = bisect_right(self.ts_ns, before_ns) - 1
+        cut = bisect_right(self._ts_ns, before_ns) - 1
         if cut < 256:
             return
-        for column in (
-            self.ts_ns,
-            self.power_w,
-            self.joules,
-            self.counted,
-            self.run,
-            self.temp_c,
-            self.unc_ns,
-            self.averaged_ns,
-            self.sim,
-        ):
-            del column[:cut]
-        self.absences = [a for a in self.absences if a[1] is None or a[1] >= before_ns]
+        del self._ts_ns[:cut], self.samples[:cut], self._stretches[:cut]
+        self._absences = [a for a in self._absences if a[1] is None or a[1] >= before_ns]
+
+    def state(self) -> SeriesState:
+        """Return what ``restore`` needs."""
+        return SeriesState(
+            self.source, self.dev, self.key, self.first_ns, self.samples, self._stretches, self._absences
+        )
+
+    def restore(self, state: SeriesState) -> None:
+        """Go on from another series' state."""
+        self.first_ns = state.first_ns
+        self.samples = state.samples
+        self._ts_ns = [sample.ts_ns for sample in state.samples]
+        self._stretches = state.stretches
+        self._absences = state.absences
+
+    def _stretch_to(self, sample: Sample) -> Stretch | None:
+        """Return the stretch that ends with a new sample; it also ends an announced absence."""
+        if not self.samples:
+            return None
+        if self._is_gone():
+            self._absences[-1][1] = sample.ts_ns
+            return None
+        before = self.samples[-1]
+        return stretch_between(before, sample) if sample.ts_ns - before.ts_ns <= self._max_gap_ns else None
+
+    def _open_end(self, left: int, known_ns: int, final: bool) -> str:
+        """Say what is missing where no sample lies at or after the interval's end."""
+        unbroken = None not in self._stretches[left + 1 :]
+        if not unbroken or self._is_gone() or self._ts_ns[-1] + self._max_gap_ns < known_ns:
+            return GAP
+        return AFTER_LAST if final else PENDING
+
+    def _is_gone(self) -> bool:
+        """Tell whether the source said that it is gone and has not come back."""
+        return bool(self._absences) and self._absences[-1][1] is None
 
 
 def number(value: Any) -> float | None:
@@ -217,7 +260,7 @@ def number(value: Any) -> float | None:
     if value.__class__ is float or value.__class__ is int:
         try:
             as_float = float(value)
-        except OverflowError:  # JSON's integers have no bound
+        except OverflowError:  # an integer of hundreds of digits
             return None
         return as_float if math.isfinite(as_float) else None
     return None

@@ -9,19 +9,19 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from benchlab.errors import Exit, Fault
-from muxd.power import AFTER_LAST, BEFORE_FIRST, GAP, NO_SOURCE, PENDING, Bracket, Series
+from muxd.power import AFTER_LAST, BEFORE_FIRST, GAP, NO_SOURCE, PENDING, Cover, Series
 
 # When several series of a cut fail, the reason that can be known first counts: so it never depends on reading order.
 _RANK = (NO_SOURCE, BEFORE_FIRST, GAP, AFTER_LAST, PENDING)
 
-Found = list[Bracket] | str
+Found = list[Cover] | str
 
 
 class Member:
     """One signal of a cut: ``source:key``, where source may hold ``*``.
 
     Series of one source (several GPUs) add up. Where the pattern names several sources one of them is taken, the
-    first by name that brackets the pair: a meter may contain another, so a sum over sources could count twice.
+    first by name that covers the pair: a meter may contain another, so a sum over sources could count twice.
     """
 
     def __init__(self, text: str) -> None:
@@ -44,12 +44,12 @@ class Member:
         self._groups.append([series])
         self._groups.sort(key=lambda group: group[0].source)
 
-    def bracket(self, a_ns: int, b_ns: int, known_ns: int, final: bool) -> Found:
-        """Return the samples around [a_ns, b_ns], one bracket a series, or the reason why there are none."""
+    def cover(self, a_ns: int, b_ns: int, known_ns: int, final: bool) -> Found:
+        """Return what covers [a_ns, b_ns], one cover a series, or the reason why nothing does."""
         reason = NO_SOURCE
         for group in self._groups:
-            parts = [s.bracket(a_ns, b_ns, known_ns, final) for s in group if s.takes_part(a_ns, b_ns)]
-            found = all_or_reason([part if isinstance(part, str) else [part] for part in parts])
+            parts = [series.cover(a_ns, b_ns, known_ns, final) for series in group]
+            found = all_or_reason([[part] if isinstance(part, Cover) else part for part in parts if part != NO_SOURCE])
             if not isinstance(found, str) or found == PENDING:
                 return found
             reason = found if reason == NO_SOURCE else reason
@@ -66,7 +66,7 @@ class Member:
     def fresh(self, since_ns: int) -> list[Series]:
         """Return the series of the first source whose newest sample is not older than a time."""
         for group in self._groups:
-            fresh = [series for series in group if series.ts_ns and series.ts_ns[-1] >= since_ns]
+            fresh = [series for series in group if series.samples and series.samples[-1].ts_ns >= since_ns]
             if fresh:
                 return fresh
         return []
@@ -96,20 +96,20 @@ class Reference:
         first = [one for member in self._entries[0] for one in member.series()] if self._entries else []
         self._sole = first[0] if len(first) == 1 == len(self._entries[0]) else None
 
-    def bracket(self, a_ns: int, b_ns: int, known_ns: int, final: bool) -> Found:
-        """Return what brackets [a_ns, b_ns] in the first entry that does, PENDING, or why none does.
+    def cover(self, a_ns: int, b_ns: int, known_ns: int, final: bool) -> Found:
+        """Return what covers [a_ns, b_ns] in the first entry that does, PENDING, or why none does.
 
         Every sample before ``known_ns`` is in its series; with ``final`` there will be no other.
         """
         if known_ns <= b_ns and not final:
             return PENDING
-        if self._sole is not None and self._sole.takes_part(a_ns, b_ns):
-            sole = self._sole.bracket(a_ns, b_ns, known_ns, final)
-            if not isinstance(sole, str):
+        if self._sole is not None:
+            sole = self._sole.cover(a_ns, b_ns, known_ns, final)
+            if isinstance(sole, Cover):
                 return [sole]
         reason = NO_SOURCE
         for entry in self._entries:
-            found = all_or_reason([member.bracket(a_ns, b_ns, known_ns, final) for member in entry])
+            found = all_or_reason([member.cover(a_ns, b_ns, known_ns, final) for member in entry])
             if not isinstance(found, str) or found == PENDING:
                 return found
             reason = found if reason == NO_SOURCE else reason
@@ -121,11 +121,11 @@ class Reference:
             groups = [member.fresh(now_ns - self._max_gap_ns) for member in entry]
             if groups and all(groups):
                 chosen = [series for group in groups for series in group]
-                return name_of(chosen), sum(series.power_w[-1] for series in chosen)
+                return name_of([one.name for one in chosen]), sum(one.samples[-1].power_w for one in chosen)
         return None
 
     def _never_seen(self, b_ns: int, known_ns: int, final: bool) -> str:
-        """Wait for a first sample as long as a bracket could have waited, then tell "not yet" from "none"."""
+        """Wait for a first sample as long as a stretch could have lasted, then tell "not yet" from "none"."""
         limit_ns = b_ns + self._max_gap_ns
         if known_ns <= limit_ns and not final:
             return PENDING
@@ -137,16 +137,14 @@ class Reference:
 
 
 def all_or_reason(parts: Sequence[Found]) -> Found:
-    """Return all brackets together, or the reason of the part that is known to fail first."""
+    """Return all covers together, or the reason of the part that is known to fail first."""
     reasons = [part for part in parts if isinstance(part, str)]
     if reasons:
         return min(reasons, key=_RANK.index)
-    together = [bracket for part in parts if not isinstance(part, str) for bracket in part]
+    together = [cover for part in parts if not isinstance(part, str) for cover in part]
     return together or NO_SOURCE
 
 
-def name_of(series: Sequence[Series]) -> str:
+def name_of(names: Sequence[str]) -> str:
     """Return what a reference is called in ``power_source``: its signals, each once, joined by ``+``."""
-    if len(series) == 1:
-        return f"{series[0].source}:{series[0].key}"
-    return "+".join(dict.fromkeys(f"{one.source}:{one.key}" for one in series))
+    return names[0] if len(names) == 1 else "+".join(dict.fromkeys(names))

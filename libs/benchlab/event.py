@@ -22,7 +22,7 @@ Value = Scalar | Table
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-class Event(msgspec.Struct, omit_defaults=True):
+class Event(msgspec.Struct, omit_defaults=True, gc=False):
     """One line of ``raw/<stream>.jsonl``.
 
     ``ts_ns`` is when the quantity was true; ``unc_ns`` the half-width of the interval that holds the true time.
@@ -39,7 +39,7 @@ class Event(msgspec.Struct, omit_defaults=True):
     sim: bool = False
 
 
-class Aligned(msgspec.Struct, omit_defaults=True):
+class Aligned(msgspec.Struct, omit_defaults=True, gc=False):
     """One line of ``aligned/latency.jsonl`` or ``aligned/signals.jsonl`` as a reader sees it.
 
     ``source`` is ``metric.latency``, ``metric.dropped``, ``metric.late``, or for a signal its own source.

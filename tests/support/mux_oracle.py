@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from fractions import Fraction
 from typing import Any
 
 from benchlab.event import Event
@@ -332,8 +333,9 @@ def complete(verdict: Verdict, used: list[Line], rules: Rules, end: int) -> dict
         chosen = [x for p in parts if not isinstance(p, str) for x in p]
         annotate(row["kv"], chosen, a, b, rules)
         for meter, i, j in chosen:
-            uncertainties += [u for u in (meter.samples[i].unc_ns, meter.samples[j].unc_ns) if u is not None]
-            sims[meter.source] = meter.samples[i].sim or meter.samples[j].sim
+            inputs = meter.samples[i : j + 1]
+            uncertainties += [s.unc_ns for s in inputs if s.unc_ns is not None]
+            sims[meter.source] = sims.get(meter.source, False) or any(s.sim for s in inputs)
         break
     else:
         if reason == "no_source" and any(
@@ -361,19 +363,19 @@ def begins(entry: list[str], all_meters: list[Meter], by: int) -> bool:
 
 
 def annotate(kv: dict[str, Any], chosen: list[tuple[Meter, int, int]], a: int, b: int, rules: Rules) -> None:
-    middle = (a + b) // 2
+    middle = a + Fraction(b - a, 2)
     kv["power_w"] = math.fsum(value_at(m, m.key, middle) for m, _, _ in chosen)
     kv["energy_j"] = math.fsum(energy(m, i, j, a, b) for m, i, j in chosen)
-    kv["power_age_ms"] = max(min(abs(s.ts_ns - middle) for s in m.samples) for m, _, _ in chosen) / MS
+    kv["power_age_ms"] = float(max(min(abs(s.ts_ns - middle) for s in m.samples) for m, _, _ in chosen) / MS)
     kv["power_source"] = "+".join(dict.fromkeys(f"{m.source}:{m.key}" for m, _, _ in chosen))
-    if any((m.averaged[j] or 0) > b - a for m, _, j in chosen):
+    if any((m.averaged[k] or 0) > b - a for m, i, j in chosen for k in range(i, j + 1)):
         kv["power_method"] = "window"
     temperature = value_at(chosen[0][0], "temp_c", middle)
     if temperature is not None:
         kv["temp_c"] = temperature
 
 
-def value_at(meter: Meter, key: str, at: int) -> Any:
+def value_at(meter: Meter, key: str, at: Fraction) -> Any:
     """Linear between the neighbours; None where one of them lacks the value."""
     exact = [s for s in meter.samples if s.ts_ns == at]
     if exact:
@@ -382,7 +384,7 @@ def value_at(meter: Meter, key: str, at: int) -> Any:
     after = next(s for s in meter.samples if s.ts_ns > at)
     if before.kv.get(key) is None or after.kv.get(key) is None:
         return None
-    share = (at - before.ts_ns) / (after.ts_ns - before.ts_ns)
+    share = float((at - before.ts_ns) / (after.ts_ns - before.ts_ns))
     return before.kv[key] + (after.kv[key] - before.kv[key]) * share
 
 
