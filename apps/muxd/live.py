@@ -16,8 +16,9 @@ from muxd.sitting import Sitting
 log = logging.getLogger("muxd")
 
 # A wake that takes all that has come costs less than one per event; this is the least time between two.
-ROUND_S = 0.004
+ROUND_S = 0.005
 IDLE_S = 0.1
+SEE_TO_IT_S = 0.1
 LOOK_AT_CURRENT_S = 0.5
 STALLED_S = 10.0
 
@@ -49,6 +50,7 @@ class Loop:
         self._follow = follow
         self._sittings: list[Sitting] = []
         self._round_s = time.monotonic()
+        self._saw_s = 0.0
         self._looked_s = 0.0
         self._problem = ""
 
@@ -76,8 +78,10 @@ class Loop:
         for sitting in list(self._sittings):
             sitting.round(rotated=sitting is not newest)
         self._round_s = time.monotonic()
-        self._on_round(newest.mux)
-        self._notifier.send("WATCHDOG=1")
+        if self._round_s - self._saw_s >= SEE_TO_IT_S:
+            self._saw_s = self._round_s
+            self._on_round(newest.mux)
+            self._notifier.send("WATCHDOG=1")
         if self._follow is not None and self._round_s - self._looked_s >= LOOK_AT_CURRENT_S:
             self._looked_s = self._round_s
             self._look_at_current(self._follow)

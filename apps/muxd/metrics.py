@@ -44,14 +44,14 @@ class Metrics:
         self._clock = clock
         self._lock = threading.Lock()
         self._registry = CollectorRegistry()
-        self._latency_s = Histogram(
+        latency_s = Histogram(
             "benchlab_stage_latency_seconds",
             "Latency between two pipeline stages",
             _PAIR,
             buckets=LATENCY_BUCKETS_S,
             registry=self._registry,
         )
-        self._energy_j = Histogram(
+        energy_j = Histogram(
             "benchlab_frame_energy_joules",
             "Energy drawn while a frame was between two pipeline stages",
             _PAIR,
@@ -65,9 +65,9 @@ class Metrics:
         self._lag_bytes: dict[str, int] = {}
         self._power_w: float | None = None
         self._newest_ns = self._moved_ns = 0
-        for pair in pairs:
-            self._latency_s.labels(*pair)
-            self._energy_j.labels(*pair)
+        # Bound once: looking a child up costs more than observing. They also show each pair from the start.
+        self._latency_of = {pair: latency_s.labels(*pair) for pair in pairs}
+        self._energy_of = {pair: energy_j.labels(*pair) for pair in pairs}
         self._registry.register(self)
 
     def output(self, output: Output) -> None:
@@ -76,12 +76,12 @@ class Metrics:
             for done in output.completed:
                 pair = self._pairs[done.pair]
                 latency_ns = done.b_ns - done.a_ns
-                self._latency_s.labels(*pair).observe(latency_ns / 1e9)
+                self._latency_of[pair].observe(latency_ns / 1e9)
                 self._newest[pair] = (latency_ns / 1e6, self._clock())
             for row in output.latency:
                 if isinstance(row, LatencyRow):
                     if row.kv.energy_j is not None:
-                        self._energy_j.labels(*row.kv.pair).observe(row.kv.energy_j)
+                        self._energy_of[row.kv.pair].observe(row.kv.energy_j)
                 elif row.kv.reason not in _LISTED_ONLY and row.kv.reason is not None:
                     key = (row.kv.pair, row.kv.reason)
                     self._unpaired[key] = self._unpaired.get(key, 0) + 1
