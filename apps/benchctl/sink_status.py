@@ -42,7 +42,7 @@ def sink_statuses(session: Session, checkpoint: MuxState) -> Iterator[SinkStatus
         else:
             yield SinkStatus(path.stem, _behind(cursors, checkpoint))
     if (store := session.dir / "store" / STORE).exists():
-        yield _sqlite(store, session.name, checkpoint)
+        yield _sqlite(store, session.info.id, checkpoint)
 
 
 def _sqlite(store: Path, session: str, checkpoint: MuxState) -> SinkStatus:

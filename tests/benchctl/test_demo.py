@@ -17,6 +17,7 @@ from benchctl.audit import audit_session
 from benchctl.sample import run_sample
 from benchlab.session import open_session
 from support.processes import ended, sessions, survivors, until
+from support.sink_sessions import assert_store_is_the_log
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -50,6 +51,7 @@ def test_demo_from_start_to_export(run: Run, tmp_path: Path, bind: str) -> None:
     assert (report.finished, report.findings) == (True, [])
     assert {ledger.file for ledger in report.streams} >= {"pipeline.jsonl", "pipeline_yuan.jsonl"}
     assert report.pairs[0].pairs > 100
+    assert_store_is_the_log(session)
     assert survivors(root) == []
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 
 from benchlab.session import Session
 from muxd.sinks.cursor import Cursor, FileCursors, hash_before, line_before
-from muxd.sinks.feed import Feed
+from muxd.sinks.feed import Feed, LogChanged
 from muxd.sinks.sink import Record, Rejected, Transient
 from muxd.sinks.worker import LAST_RETRY_S, Worker
 from support.mux_sessions import append, make_session, mux_closed, mux_open, stage
@@ -245,6 +246,16 @@ def test_a_bookmark_far_in_the_future_is_left_out_as_muxd_leaves_it_out(tmp_path
     mux_closed(session)
     drain(worker(session, sink, "list"))
     assert [record.event.kv["text"] for record in sink.records] == ["at 0", "at 10", "at 20", "at 30"]
+
+
+def test_what_was_read_while_a_rebuild_began_is_not_handed_out(session: Session) -> None:
+    feed = Feed(session.dir)
+    now = feed.word()
+    assert now is not None and feed.read({}, now.generation) is not None
+    words = iter([now, msgspec.structs.replace(now, generation=now.generation + 1)])
+    feed.word = lambda: next(words)  # type: ignore[assignment, return-value]
+    with pytest.raises(LogChanged):
+        feed.read({}, now.generation)
 
 
 def test_an_aligned_file_shorter_than_vouched_is_waited_for_not_begun_again(session: Session) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from benchlab.cli import free_port
 from benchlab.log.vouched import read_vouched
 from benchlab.session import Session, new_session
+from benchlab.session_file import read_info
 from support.mux_sessions import record, usual_run
 from support.processes import Run, Start, ended, until
 from support.sink_sessions import assert_store_is_the_log, has_rows, store_path, stored
@@ -83,6 +84,18 @@ def test_a_store_that_cannot_be_made_stops_nobody(start: Start, tmp_path: Path) 
     assert code == 0
     assert said.count("nothing is lost, it is tried again") == 1
     assert "sink sqlite has not stored everything" in said
+
+
+def test_after_a_rotation_each_session_is_stored_to_its_end(start: Start, tmp_path: Path) -> None:
+    first = recorded(tmp_path)
+    bind = ("--prom-bind", f"127.0.0.1:{free_port()}")
+    start("muxd", "--data-root", str(tmp_path), "--pair", "ingress", "encoded", "--sink", "sqlite", *bind)
+    until(lambda: has_rows(first))
+    second = new_session(tmp_path, "after", node="bench")
+    until(lambda: read_info(first.dir).closed and not (first.store / "telemetry.db-wal").exists(), 60)
+    assert_store_is_the_log(first)
+    assert len(stored(first, "latency")) == 100
+    until(lambda: store_path(second).exists())
 
 
 def test_lag_and_rejections_are_on_the_metrics_page(start: Start, tmp_path: Path) -> None:
