@@ -68,7 +68,9 @@ def test_only_what_is_vouched_for_is_stored(tmp_path: Path) -> None:
     mux_open(session)
     with (session.aligned / "latency.jsonl").open("ab") as file:
         file.write(rows_that_may_change(session))
+    append(session, "bookmarks", [bookmark(1000, "not taken in yet")])
     store(session)
+    assert [row["text"] for row in stored(session, "bookmark")] == ["first", "läßt nach"]
     vouched = len(stored(session, "latency"))
     assert 0 < vouched < len(rows(session))
     mux_closed(session)
@@ -273,6 +275,17 @@ def test_a_store_locked_by_another_writer_is_waited_for(session: Session) -> Non
     working.step()
     drain(working).close()
     assert_store_is_the_log(session)
+
+
+def test_a_store_that_another_sink_has_filled_meanwhile_is_gone_on_with(tmp_path: Path) -> None:
+    session = marked_run(tmp_path / "s")
+    mux_open(session)
+    working, other = drain(worker(session)), drain(worker(session))
+    mux_closed(session)
+    drain(other).close()
+    drain_again(working)
+    assert_store_is_the_log(session)
+    assert letters(session) == []
 
 
 def test_a_reader_is_never_blocked_and_sees_whole_transactions(tmp_path: Path) -> None:
