@@ -16,7 +16,7 @@ from muxd.sitting import Sitting
 log = logging.getLogger("muxd")
 
 # A wake that takes all that has come costs less than one per event; this is the least time between two.
-ROUND_S = 0.005
+ROUND_S = 0.008
 IDLE_S = 0.1
 SEE_TO_IT_S = 0.1
 LOOK_AT_CURRENT_S = 0.5

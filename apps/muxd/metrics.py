@@ -17,6 +17,7 @@ from benchlab import __version__
 from benchlab.event import Event
 from benchlab.log.reader import Batch
 from muxd.engine import Output
+from muxd.glance import Glance
 from muxd.mux import Mux
 from muxd.readings import STALE_NS, Readings
 from muxd.rows import DUPLICATE, LOST, OPEN_AT_END, OPEN_AT_START, ORPHAN, LatencyRow
@@ -61,6 +62,7 @@ class Metrics:
         self._pairs = pairs
         self._unpaired = {(pair, reason): 0 for pair in pairs for reason in _REASONS}
         self._newest: dict[tuple[str, str], tuple[float, int]] = {}
+        self._glance = Glance(pairs)
         self._readings = Readings(clock)
         self._lag_bytes: dict[str, int] = {}
         self._power_w: float | None = None
@@ -71,13 +73,11 @@ class Metrics:
         self._registry.register(self)
 
     def output(self, output: Output) -> None:
-        """Take in what an advance decided: a pair at once, its energy and the drops when they are known."""
+        """Take in what an advance decided: pairs, and their energy and the drops when they are known."""
         with self._lock:
             for done in output.completed:
                 pair = self._pairs[done.pair]
-                latency_ns = done.b_ns - done.a_ns
-                self._latency_of[pair].observe(latency_ns / 1e9)
-                self._newest[pair] = (latency_ns / 1e6, self._clock())
+                self._latency_of[pair].observe((done.b_ns - done.a_ns) / 1e9)
             for row in output.latency:
                 if isinstance(row, LatencyRow):
                     if row.kv.energy_j is not None:
@@ -87,9 +87,11 @@ class Metrics:
                     self._unpaired[key] = self._unpaired.get(key, 0) + 1
 
     def read(self, batch: Batch[Event]) -> None:
-        """Take in the readings of a batch, and what its stream says of its sources."""
+        """Take in the readings of a batch, the latencies it shows at a glance, and what it says of its sources."""
         with self._lock:
             self._readings.take(batch)
+            for pair, latency_ms in self._glance.newest_ms(batch.rows).items():
+                self._newest[pair] = (latency_ms, self._clock())
 
     def see(self, mux: Mux) -> None:
         """Take in what only the loop can see: the reference power of now, and what is still unread."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -43,18 +44,11 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
         return (self.pair, self.flow, "pts", self.pts_ns)
 
 
-class Arrival(msgspec.Struct, array_like=True):
-    """A second-stage event with an identity, remembered for one window to know its duplicates."""
-
-    ts_ns: int
-    key: list[object]
-
-
 class PairerState(msgspec.Struct):
     """What has to be kept for the pairing to go on elsewhere: everything within one window."""
 
     frames: list[Frame]
-    arrivals: list[Arrival]
+    arrivals: list[tuple[int, tuple[Any, ...]]]
 
 
 class Pairer:
@@ -67,7 +61,7 @@ class Pairer:
         self._frames: deque[tuple[Frame, Key | None]] = deque()  # each with its primary identity
         self._index: dict[Key, Frame] = {}
         self._by_order: dict[tuple[int, str], list[Frame]] = {}
-        self._arrivals: deque[tuple[int, Key]] = deque()
+        self._arrivals: deque[tuple[int, Key]] = deque()  # second stages with an identity, for one window
         self._arrived: set[Key] = set()
         self._roles = roles_by_stage(settings.pairs, self._first, self._second)
 
@@ -103,13 +97,13 @@ class Pairer:
     def state(self) -> PairerState:
         """Return what ``restore`` needs."""
         frames = [frame for frame, _ in self._frames]
-        return PairerState(frames, [Arrival(ts_ns, list(key)) for ts_ns, key in self._arrivals])
+        return PairerState(frames, list(self._arrivals))
 
     def restore(self, state: PairerState) -> None:
         """Go on from another pairer's state."""
         for frame in state.frames:
             self._remember(frame, frame.primary())
-        self._arrivals = deque((arrival.ts_ns, tuple(arrival.key)) for arrival in state.arrivals)
+        self._arrivals = deque(state.arrivals)
         self._arrived = {key for _, key in self._arrivals}
 
     def _first(self, pair: int, event: Event, who: Identity, out: list[Decision]) -> None:
