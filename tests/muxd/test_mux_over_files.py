@@ -30,6 +30,7 @@ from support.mux_sessions import (
     close_session,
     late_lines,
     make_session,
+    opener,
     power,
     record,
     replayed,
@@ -206,3 +207,19 @@ def test_replay_of_a_usual_recording_is_what_it_should_be(tmp_path: Path) -> Non
     shown = replayed(session, tmp_path / "again")
     assert shown["latency.jsonl"].count(b'"lat_ms":10.0') == 30
     assert shown["latency.jsonl"].count(b'"energy_j"') == 30
+
+
+def test_provisional_rows_go_with_the_next_bytes_that_come(tmp_path: Path) -> None:
+    session = make_session(tmp_path / "s")
+    record(session, usual_run(frames=3))
+    mux = opener(session).open()
+    catch_up(mux, False)
+    mux.settle(unless_waiting=False)
+    vouched, path = mux.outputs.lengths()["latency.jsonl"], session.aligned / "latency.jsonl"
+    assert path.stat().st_size > vouched and len(rows(session)) == 3
+    append(session, "pipeline", [stage(40, "ingress", 3)])
+    mux.step()
+    assert path.stat().st_size == mux.outputs.lengths()["latency.jsonl"]
+    mux.settle(unless_waiting=False)
+    assert [row["kv"].get("reason") for row in rows(session)] == [None, None, None, "open_at_end"]
+    mux.close()
