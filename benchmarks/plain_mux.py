@@ -109,23 +109,22 @@ class Meter:
             return "gap" if gone else "after_last"
         if self.run[left] != self.run[right]:
             return "gap"
-        middle_ns = (a_ns + b_ns) // 2
-        at = bisect_left(ts_ns, middle_ns, left, right)
-        if ts_ns[at] == middle_ns:
+        twice_ns = a_ns + b_ns  # twice the middle, which need not be a whole number
+        at = bisect_left(ts_ns, (twice_ns + 1) // 2, left, right)
+        if 2 * ts_ns[at] == twice_ns:
             kv["power_w"] = power_w[at]
-            temperature, age_ns = temp_c[at], 0
+            temperature, age_ns = temp_c[at], 0.0
         else:
             before_ns, after_ns = ts_ns[at - 1], ts_ns[at]
-            share = (middle_ns - before_ns) / (after_ns - before_ns)
+            share = (twice_ns - 2 * before_ns) / (2 * (after_ns - before_ns))
             kv["power_w"] = power_w[at - 1] + (power_w[at] - power_w[at - 1]) * share
             temperature = temp_c[at - 1] + (temp_c[at] - temp_c[at - 1]) * share
-            age_ns = min(after_ns - middle_ns, middle_ns - before_ns)
+            age_ns = min(2 * after_ns - twice_ns, twice_ns - 2 * before_ns) / 2
         kv["energy_j"] = self.energy_j(left, right, a_ns, b_ns)
         kv["power_age_ms"] = age_ns / 1e6
         kv["power_source"] = self.name
         kv["temp_c"] = temperature
-        before, after = self.unc_ns[left], self.unc_ns[right]
-        return after if before is None else before if after is None else max(before, after)
+        return max((unc_ns for unc_ns in self.unc_ns[left : right + 1] if unc_ns is not None), default=None)
 
     def energy_j(self, left: int, right: int, a_ns: int, b_ns: int) -> float:
         """Return the trapezoid of power over [a_ns, b_ns], stretch by stretch."""
