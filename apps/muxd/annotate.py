@@ -11,7 +11,7 @@ import msgspec
 from benchlab.catalog import energy_key
 from benchlab.event import META, PIPELINE, Event
 from muxd.pairing import Decision
-from muxd.power import PENDING, Cover, Series, SeriesState
+from muxd.power import PENDING, Cover, Series, SeriesState, larger
 from muxd.reference import Reference, name_of
 from muxd.rows import LATENCY, Completed, DroppedRow, LatencyKv, LatencyRow
 from muxd.settings import NS_PER_MS, Settings
@@ -169,8 +169,8 @@ def qualify(row: LatencyRow, covers: Sequence[Cover], length_ns: int) -> None:
     for cover in covers:
         if cover.averaged_ns > length_ns:
             row.kv.power_method = WINDOW
-        if cover.unc_ns is not None and (row.unc_ns is None or cover.unc_ns > row.unc_ns):
-            row.unc_ns = cover.unc_ns
+        if cover.unc_ns is not None:
+            row.unc_ns = larger(row.unc_ns, cover.unc_ns)
         simulation = simulation or cover.sim
     if simulation:
         row.sim, row.sim_of = True, simulated(row.sim, covers)

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from benchlab.daemon.notify import Notifier
 from benchlab.errors import Exit, Fault
-from benchlab.session import Session
+from benchlab.session import Session, rotations
 from muxd.mux import Mux
+from muxd.opening import is_finished
 from muxd.sitting import Sitting
 
 log = logging.getLogger("muxd")
@@ -49,6 +50,7 @@ class Loop:
         self._notifier = notifier
         self._follow = follow
         self._sittings: list[Sitting] = []
+        self._newest = first
         self._round_s = time.monotonic()
         self._saw_s = 0.0
         self._looked_s = 0.0
@@ -63,7 +65,7 @@ class Loop:
         try:
             self._sittings.append(self._sit(self._first))
             self._notifier.send("READY=1")
-            while self._sittings and not self._stop.is_set():
+            while (self._sittings or self._follow) and not self._stop.is_set():
                 self._round()
             for sitting in self._sittings:
                 sitting.leave()
@@ -74,38 +76,41 @@ class Loop:
         return Exit.OK
 
     def _round(self) -> None:
-        newest = self._sittings[-1]
-        for sitting in list(self._sittings):
-            sitting.round(rotated=sitting is not newest)
+        for sitting in self._sittings:
+            sitting.round(rotated=sitting.session.name != self._newest.name)
         self._round_s = time.monotonic()
         if self._round_s - self._saw_s >= SEE_TO_IT_S:
             self._saw_s = self._round_s
-            self._on_round(newest.mux)
+            if self._sittings:
+                self._on_round(self._sittings[-1].mux)
             self._notifier.send("WATCHDOG=1")
         if self._follow is not None and self._round_s - self._looked_s >= LOOK_AT_CURRENT_S:
             self._looked_s = self._round_s
             self._look_at_current(self._follow)
         for sitting in [one for one in self._sittings if one.mux.final]:
-            if sitting is newest and self._follow is not None and self._sittings[-1] is newest:
-                continue  # closed, and no session after it yet
             sitting.close()
             self._sittings.remove(sitting)
         self._wait()
 
     def _wait(self) -> None:
-        if self._sittings and self._sittings[-1].watcher.wait(IDLE_S):
+        if not self._sittings:
+            self._stop.wait(IDLE_S)
+        elif self._sittings[-1].watcher.wait(IDLE_S):
             self._stop.wait(max(0.0, ROUND_S - (time.monotonic() - self._round_s)))
 
     def _look_at_current(self, follow: Follow) -> None:
-        """Take up the session that has become current."""
+        """Take up the session that has become current, and those between it and the last one."""
         try:
             found = follow()
-            if found.name in [sitting.session.name for sitting in self._sittings]:
+            if found.name == self._newest.name:
                 return
-            log.info("going on in session %s", found.name)
-            self._sittings.append(self._sit(found))
+            for session in rotations(self._newest, found):
+                if not is_finished(session):
+                    log.info("going on in session %s", session.name)
+                    self._sittings.append(self._sit(session))
+                self._newest = session
             self._problem = ""
         except Fault as fault:
             if fault.message != self._problem:
-                log.warning("staying in session %s: %s", self._sittings[-1].session.name, fault.message)
+                log.warning("staying in session %s: %s", self._newest.name, fault.message)
             self._problem = fault.message

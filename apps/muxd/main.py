@@ -118,7 +118,7 @@ def serve(context: Context, session: Session, pairs: Pairs | None, sinks: SinkRu
     def sit(found: Session) -> Sitting:
         return Sitting(found, opener_of(config, pairs, found, metrics), sinks)
 
-    follow = partial(session_of, context) if context.session_name == CURRENT else None
+    follow = partial(session_of, context, create=False) if context.session_name == CURRENT else None
     loop = Loop(session, sit, stop, metrics.see, Notifier(), follow)
     server = ScrapeServer(config.prometheus.bind, metrics.render, loop.healthy)
     server.start()

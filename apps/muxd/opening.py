@@ -197,6 +197,12 @@ def is_closed(session: Session) -> bool:
     return session.is_bare or session.info.closed
 
 
+def is_finished(session: Session) -> bool:
+    """Tell whether a session is closed and some muxd has decided all of it."""
+    vouched = read_vouched(session.state)
+    return is_closed(session) and vouched is not None and vouched.final
+
+
 def catch_up(mux: Mux, excuse_exhausted: bool, on_progress: Progress | None = None) -> None:
     """Take in everything that is there. Raises Fault (IO) if the disk is full before."""
     while mux.step(excuse_exhausted, on_progress):

@@ -76,7 +76,6 @@ def stretch_between(a: Sample, b: Sample) -> Stretch:
     counted_j = None
     if a.counter_j is not None and b.counter_j is not None and b.counter_j >= a.counter_j:
         counted_j = b.counter_j - a.counter_j
-    stated = [unc_ns for unc_ns in (a.unc_ns, b.unc_ns) if unc_ns is not None]
     return Stretch(
         a.ts_ns,
         b.ts_ns,
@@ -85,10 +84,17 @@ def stretch_between(a: Sample, b: Sample) -> Stretch:
         counted_j,
         a.temp_c,
         b.temp_c,
-        max(stated, default=None),
-        max(a.averaged_ns, b.averaged_ns),
+        larger(a.unc_ns, b.unc_ns),
+        a.averaged_ns if a.averaged_ns > b.averaged_ns else b.averaged_ns,
         a.sim or b.sim,
     )
+
+
+def larger(a_ns: int | None, b_ns: int | None) -> int | None:
+    """Return the larger of two durations, of which either may not be stated."""
+    if a_ns is None or b_ns is None:
+        return a_ns if b_ns is None else b_ns
+    return a_ns if a_ns > b_ns else b_ns
 
 
 class Cover(msgspec.Struct, gc=False):
@@ -114,9 +120,7 @@ def cover_of(source: str, name: str, stretches: list[Stretch]) -> Cover:
     """Return the cover that consists of these stretches."""
     cover = Cover(source, name, stretches)
     for stretch in stretches:
-        unc_ns = stretch.unc_ns
-        if unc_ns is not None and (cover.unc_ns is None or unc_ns > cover.unc_ns):
-            cover.unc_ns = unc_ns
+        cover.unc_ns = larger(cover.unc_ns, stretch.unc_ns)
         if stretch.averaged_ns > cover.averaged_ns:
             cover.averaged_ns = stretch.averaged_ns
         cover.sim = cover.sim or stretch.sim
