@@ -80,6 +80,7 @@ class Merger:
         entries: list[LateEntry] = []
         strict = bool(left_out) or stream.floor_ns < self.frontier.stages_ns
         floor_ns, max_ns, disorder_ns = stream.floor_ns, stream.max_ns, stream.disorder_ns
+        route = self._route
         for i, event in enumerate(rows):
             ts_ns = event.ts_ns
             if ts_ns > max_ns:
@@ -103,7 +104,7 @@ class Merger:
                 if late:
                     stream.signals.append(taken)
                     continue
-            self._route(stream, event)
+            route(stream, event)
         stream.floor_ns, stream.max_ns = floor_ns, max_ns
         stream.lines += len(rows)
         stream.sort()

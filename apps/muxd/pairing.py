@@ -79,7 +79,10 @@ class Pairer:
         frames, arrivals = self._frames, self._arrivals
         while frames and frames[0][0].ts_ns < horizon_ns:
             frame, key = frames.popleft()
-            self._forget(frame, key)
+            if key is not None:
+                self._index.pop(key, None)
+            if key is None or frame.under_pts:
+                self._forget(frame)
             if frame.open:
                 frame.open = False
                 out.append(self._unpaired(frame, LOST, frame.ts_ns + self._window_ns))
@@ -173,15 +176,13 @@ class Pairer:
         sim = newest.sim or event.sim
         out.append(Completed(pair, newest.ts_ns, event.ts_ns, "order", flow, None, None, unc_ns, sim))
 
-    def _forget(self, frame: Frame, key: Key | None) -> None:
-        if key is None:
-            waiting = self._by_order.get((frame.pair, frame.flow))
-            if frame.open and waiting:
-                waiting.remove(frame)
-            return
-        self._index.pop(key, None)
+    def _forget(self, frame: Frame) -> None:
+        """Take a frame out of where it stands beside its primary identity."""
         if frame.under_pts:
             self._index.pop(frame.by_pts(), None)
+        waiting = self._by_order.get((frame.pair, frame.flow))
+        if frame.open and waiting and frame.primary() is None:
+            waiting.remove(frame)
 
     def _orphan_reason(self, ts_ns: int) -> str:
         """A partner before the cut between two sessions is in the session before: no loss."""
