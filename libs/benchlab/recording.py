@@ -79,7 +79,7 @@ def _record(
     follow = current if ctx.session_name == CURRENT else None
     timeline = session.clock()
     sources = select(make_sources(timeline, session.info.starts_ns or 0), args.source)
-    log = FollowingLog(session, stream, fsync_s=general.fsync_s, follow=follow)
+    log = FollowingLog(session, stream, fsync_s=general.fsync_s, follow=follow, rotate=general.session_rotate)
     start_fields: dict[str, Value] = {
         "version": __version__,
         "boot_id": clock.boot_id(),

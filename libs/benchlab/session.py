@@ -11,21 +11,37 @@ from pathlib import Path
 from benchlab.clock import boottime_ns
 from benchlab.errors import Exit, Fault
 from benchlab.session_file import Anchor, SessionInfo, boot_id_or_none
-from benchlab.session_find import CURRENT, NAME, check_name, current_folder, find, list_sessions, missing, sessions_root
+from benchlab.session_find import (
+    CURRENT,
+    NAME,
+    check_name,
+    current_folder,
+    find,
+    list_sessions,
+    missing,
+    rotations,
+    sessions_root,
+)
 from benchlab.session_folder import HOST, Session, changing, is_other_boot, using
 from benchlab.session_make import Recipe, make_current, make_session
 
 __all__ = [
     "CURRENT",
+    "DAILY",
     "NAME",
     "Anchor",
     "Session",
     "SessionInfo",
+    "is_day_over",
     "list_sessions",
     "new_session",
     "open_session",
+    "rotations",
     "sessions_root",
 ]
+
+DAILY = "daily"
+"""What ``[general].session_rotate`` says where every day has its session."""
 
 _DAY_NS = 86_400_000_000_000
 
@@ -103,8 +119,13 @@ def _recordable(data_root: Path, name: str, root: Path) -> Session | None:
 
 
 def _is_over(session: Session, name: str, rotate: str) -> bool:
-    """Return whether the day of the session is over on its timeline, and that matters."""
-    info = session.info
-    if rotate != "daily" or name != CURRENT or info.anchor_ns is None or info.starts_ns is None:
+    """Return whether the day of the session is over, and that matters."""
+    anchor_ns = session.info.anchor_ns
+    if rotate != DAILY or name != CURRENT or anchor_ns is None:
         return False
-    return (boottime_ns() + info.anchor_ns) // _DAY_NS > info.starts_ns // _DAY_NS
+    return is_day_over(session.info, boottime_ns() + anchor_ns)
+
+
+def is_day_over(info: SessionInfo, now_ns: int) -> bool:
+    """Return whether a session began on an earlier day (UTC) of its timeline than the one ``now_ns`` is in."""
+    return info.starts_ns is not None and now_ns // _DAY_NS > info.starts_ns // _DAY_NS

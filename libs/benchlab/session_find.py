@@ -84,6 +84,21 @@ def current_folder(data_root: Path) -> Path | None:
     return link.with_name(target)
 
 
+def rotations(here: Session, there: Session) -> list[Session]:
+    """Return the sessions that one went through from ``here`` to ``there``, oldest first: ``there`` is the last.
+
+    It is the only one if ``there`` was not rotated from ``here``.
+    """
+    way = [there]
+    while (before := way[0].info.continues) not in (None, here.name):
+        folder = there.dir.with_name(str(before))
+        found = _listed(folder) if can_be_name(folder.name) else None
+        if found is None or folder in [session.dir for session in way]:
+            return [there]
+        way.insert(0, found)
+    return way if way[0].info.continues == here.name else [there]
+
+
 def _bare(folder: Path) -> Session | None:
     if not (folder / "raw").is_dir():
         return None

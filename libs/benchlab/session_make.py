@@ -53,6 +53,7 @@ def make_current(data_root: Path, name: str | None, recipe: Recipe, previous: Se
 
 def _describe(name: str, recipe: Recipe, continued: Session | None) -> SessionInfo:
     anchor_ns = measured_anchor_ns()
+    boottime_ns = clock.boottime_ns()
     before_ns = continued.info.anchor_ns if continued else None
     if before_ns is not None and abs(anchor_ns - before_ns) <= clock.STEP_NS:
         anchor_ns = before_ns  # one timeline through both, so that the cut is exact
@@ -60,7 +61,7 @@ def _describe(name: str, recipe: Recipe, continued: Session | None) -> SessionIn
         id=name,
         node=recipe.node or os.uname().nodename,
         created=iso_utc(clock.wall_ns()),
-        starts_ns=clock.boottime_ns() + anchor_ns + (_ROTATION_NS if continued else 0),
+        starts_ns=boottime_ns + anchor_ns + (_ROTATION_NS + _until(continued, boottime_ns) if continued else 0),
         boot_id=boot_id_or_none(recipe.root),
         anchor_ns=anchor_ns,
         clock_synchronised=clock.is_synchronised(),
@@ -72,9 +73,17 @@ def _describe(name: str, recipe: Recipe, continued: Session | None) -> SessionIn
 
 
 def _is_recorded(session: Session) -> bool:
-    """Return whether some process holds a lock of this session at this moment."""
+    """Return whether some process holds a lock of this session at this moment, or it is still to begin."""
+    if _until(session, clock.boottime_ns()):
+        return True
     locks = session.state.glob("*.lock")
     return any(FileLock(path, "").holder is not None for path in locks)
+
+
+def _until(session: Session, boottime_ns: int) -> int:
+    """Return how long it is until a session begins, 0 once it has begun."""
+    starts_ns, anchor_ns = session.info.starts_ns, session.info.anchor_ns
+    return 0 if starts_ns is None or anchor_ns is None else max(0, starts_ns - anchor_ns - boottime_ns)
 
 
 def _free_timestamp(data_root: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from benchlab.errors import Fault
 from benchlab.event import Event
 from benchlab.log.writer import LogWriter, WriterStats
-from benchlab.session import Session
+from benchlab.session import DAILY, Session, is_day_over, rotations
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +29,14 @@ class _Part:
     writer: LogWriter
     shift_ns: int
     started: bool = False
+    in_time: bool = False  # known before it began, so that nothing from after the cut lies in the session before
 
 
 class FollowingLog:
     """Log and clock of a collector, through rotations: every event is in exactly one session.
 
-    ``follow`` returns the session that is current now; without it the one session is stayed with. The clock
+    ``follow`` returns the session that is current now; without it the one session is stayed with. It is asked when
+    ``current`` has moved, and with ``rotate="daily"`` when the day is over: it then makes the next one. The clock
     never moves: where the next session has another timeline, events are shifted to it on their way.
     Raises Fault (IO) when the stream has a writer already.
     """
@@ -46,11 +48,13 @@ class FollowingLog:
         *,
         fsync_s: float = 1.0,
         follow: Callable[[], Session] | None = None,
+        rotate: str = "never",
     ) -> None:
         self.stream = stream
         self.clock = session.clock()
         self._fsync_s = fsync_s
         self._follow = follow
+        self._rotate = rotate
         self._fields: Mapping[str, Any] = {}
         self._mutex = Lock()
         self._part = self._open(session)
@@ -103,7 +107,7 @@ class FollowingLog:
         if self.clock.now_ns() >= _cut_ns(self._next) + GRACE_NS:
             with self._mutex:
                 last, self._part, self._next = self._part, self._next, None
-            last.writer.stop()
+            last.writer.stop(_cut_ns(self._part) + last.shift_ns if self._part.in_time else None)
 
     def stop(self) -> None:
         """Write the ``stop`` line and let go of the file."""
@@ -132,14 +136,20 @@ class FollowingLog:
             if here.info.closed:
                 raise Fault(f"session {here.name} was closed: nothing more is recorded into it")
             return None
-        if not here.info.closed and _current_name(here) in (here.name, None):
+        if not here.info.closed and _current_name(here) in (here.name, None) and not self._is_day_over():
             return None
         try:
             found = self._follow()
         except Fault as fault:
             self._stay(fault)
             return None
-        return found if found.name != here.name else None
+        if found.name == here.name:
+            return None
+        return next((session for session in rotations(here, found) if not session.info.closed), found)
+
+    def _is_day_over(self) -> bool:
+        now_ns = self.clock.now_ns() + self._part.shift_ns
+        return self._rotate == DAILY and is_day_over(self.session.info, now_ns)
 
     def _prepare(self, session: Session) -> None:
         try:
@@ -149,6 +159,7 @@ class FollowingLog:
             return
         log.info("going on in session %s", session.name)
         self._problem = ""
+        part.in_time = self.clock.now_ns() < _cut_ns(part)
         with self._mutex:
             self._next = part
 

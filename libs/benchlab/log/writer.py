@@ -124,9 +124,10 @@ class LogWriter:
                 self.stats.errors += 1
                 self._dirty = True
 
-    def stop(self) -> None:
+    def stop(self, at_ns: int | None = None) -> None:
         """Write the ``stop`` line, make all durable, and let go of the file; the second time nothing happens.
 
+        ``at_ns`` is when the stream ended, if that was not now.
         Lines that still cannot be written are lost; without a ``stop``, the next start tells of it.
         """
         with self._mutex:
@@ -134,7 +135,7 @@ class LogWriter:
                 return
             self._drain()
             if self._started and not self._ring:
-                self._append([meta(self._clock(), "stop")])
+                self._append([meta(self._clock() if at_ns is None else at_ns, "stop")])
             self._ring.abandon()
             self.stats.lost = self._ring.lost
             self.stats.errors += not self._sync()
