@@ -88,6 +88,8 @@ class Loop:
             self._looked_s = self._round_s
             self._look_at_current(self._follow)
         for sitting in [one for one in self._sittings if one.mux.final]:
+            if self._follow is not None and sitting.session.name == self._newest.name:
+                continue  # closed, and no session after it yet: its lock shows that somebody follows
             sitting.close()
             self._sittings.remove(sitting)
         self._wait()
@@ -104,13 +106,26 @@ class Loop:
             found = follow()
             if found.name == self._newest.name:
                 return
-            for session in rotations(self._newest, found):
-                if not is_finished(session):
-                    log.info("going on in session %s", session.name)
-                    self._sittings.append(self._sit(session))
-                self._newest = session
+            *between, last = rotations(self._newest, found)
+            for session in between:
+                self._take_up_too(session)
+            self._take_up(last)
             self._problem = ""
         except Fault as fault:
             if fault.message != self._problem:
                 log.warning("staying in session %s: %s", self._newest.name, fault.message)
             self._problem = fault.message
+
+    def _take_up(self, session: Session) -> None:
+        if not is_finished(session):
+            self._sittings.append(self._sit(session))
+            log.info("going on in session %s", session.name)
+        self._newest = session
+
+    def _take_up_too(self, session: Session) -> None:
+        """Take up a session that is current no more; who keeps it from us does not keep us from the current one."""
+        try:
+            self._take_up(session)
+        except Fault as fault:
+            log.warning("session %s is left out: %s", session.name, fault.message)
+            self._newest = session

@@ -42,7 +42,7 @@ class Opener:
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._session = session
-        self._settings = settings
+        self.settings = settings
         self._patience_ns = patience_ns
         self._observer = observer
         self._clock = clock
@@ -113,8 +113,10 @@ class Opener:
 
     def _resumed(self, found: Checkpoint) -> Mux:
         assert found.engine is not None
-        if found.digest != self._settings.digest():
+        if found.digest != self.settings.digest():
             raise UnusableError("the pairs or settings are others than before")
+        if found.final:
+            self._forget_trimmed(found)
         self._check_outputs(found)
         intake = self._intake()
         now_ns = self._clock()
@@ -124,14 +126,25 @@ class Opener:
         except RawChanged as change:
             raise UnusableError(change.message) from change
         outputs = Outputs(in_session(self._session), found.outputs)
-        engine = Engine.restored(self._settings, found.engine)
+        engine = Engine.restored(self.settings, found.engine)
         mux = self._mux(intake, outputs, engine=engine, generation=found.generation)
         mux.final = found.final
         discard_unfinished(self._session)
         if found.final and mux.has_unread():
             mux.close()
             raise UnusableError("the session was closed and final, but its raw files grew")
+        if found.final:
+            log.info("session %s is closed and final: nothing to do", self._session.name)
         return mux
+
+    def _forget_trimmed(self, found: Checkpoint) -> None:
+        """Expect no raw stream, and nothing in quarantine, that retention has deleted: a final session needs none."""
+        raw, locate = self._session.raw, in_session(self._session)
+        trimmed = [name for name in found.streams if not (raw / name).exists()]
+        for name in trimmed:
+            del found.streams[name]
+            if not locate(quarantine := f"quarantine/{name}").exists():
+                found.outputs.pop(quarantine, None)
 
     def _check_outputs(self, found: Checkpoint) -> None:
         locate = in_session(self._session)
@@ -181,7 +194,7 @@ class Opener:
     ) -> Mux:
         return Mux(
             self._session,
-            self._settings,
+            self.settings,
             outputs,
             intake,
             engine=engine,

@@ -5,10 +5,15 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import msgspec
+
 from benchlab.log.vouched import read_vouched
 from benchlab.session import Session
+from muxd import checkpoint
+from muxd.checkpoint import UnusableError
 from muxd.opening import Opener, Progress
 from muxd.outputs import LATENCY_FILE, SIGNALS_FILE, Outputs, in_folder, in_session
+from muxd.settings import Settings
 
 _BLOCK = 1 << 20
 
@@ -31,7 +36,28 @@ def differences(opener: Opener, session: Session, ignore_late: bool, on_progress
             different = first_difference(in_session(session)(file), folder / file, limit)
             if different is not None:
                 found.append(f"{file}: differs from its replay at line {different[0]}, byte {different[1]}")
-        return found
+        return [*other_settings(opener.settings, session), *found] if found else []
+
+
+def other_settings(settings: Settings, session: Session) -> list[str]:
+    """Return in a line how the settings differ from those that the aligned files were written with."""
+    try:
+        kept = checkpoint.load(session.state)
+    except UnusableError:
+        return []
+    if kept is None or kept.digest == settings.digest():
+        return []
+    now = msgspec.to_builtins(settings)
+    different = [key for key in now if msgspec.json.encode(now[key]) != msgspec.json.encode(kept.settings.get(key))]
+    told = [f"found {key} {_told(kept.settings.get(key))}, expected {_told(now[key])}" for key in different]
+    return [f"the settings differ: {'; '.join(told)}: replay with the --pair and [mux] that aligned/ was made with"]
+
+
+def _told(value: object) -> str:
+    """Return a setting as a command line or a configuration would have it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(" ".join(map(str, one)) if isinstance(one, list | tuple) else str(one) for one in value)
+    return str(value)
 
 
 def first_difference(written: Path, replayed: Path, limit: int | None) -> tuple[int, int] | None:
