@@ -17,7 +17,7 @@ import msgspec
 from benchctl.children import COLLECTORS, Crew
 from benchctl.exports import export, session_options
 from benchctl.ports import check_port
-from benchctl.recording import Recording
+from benchctl.recording import Recording, mux_of_current
 from benchctl.stopping import StopRequests
 from benchctl.summary import Summary, lines, summarise_session
 from benchlab import cli
@@ -29,8 +29,10 @@ EXAMPLES = """\
   benchctl record --with telemetryd -- ./encode.sh clip.mkv
   benchctl record --session run-7 --with telemetryd --with "benchlabd --hz 20" -- make bench
   benchctl record --pair ingress encoded --pair encoded sent --json -- ./pipeline
-the command finds the session in BENCHLAB_SESSION and BENCHLAB_DATA_ROOT; its exit code is passed on"""
+the command finds the session in BENCHLAB_SESSION and BENCHLAB_DATA_ROOT; its exit code is passed on
+where a muxd follows the current session, that one goes on in the new session too and is left to it"""
 
+ANOTHER_PORT = "--prom-bind HOST:PORT chooses another"
 BEGIN_S = 15.0
 STEP_S = 0.2
 GRACE_S = 10.0
@@ -71,7 +73,9 @@ def run(args: argparse.Namespace, operands: Sequence[str]) -> int:
     context = cli.context(args, {"prometheus.bind": (args.prom_bind, "--prom-bind")})
     pairs = _pairs(args.pairs, context)
     bind = context.config.prometheus.bind
-    check_port(bind, "--prom-bind HOST:PORT chooses another")
+    served = mux_of_current(context.data_root) is not None
+    if not served:
+        check_port(bind, ANOTHER_PORT)
     with StopRequests() as stop:
         general = context.config.general
         digest = context.loaded.digest
@@ -79,11 +83,14 @@ def run(args: argparse.Namespace, operands: Sequence[str]) -> int:
         options = session_options(context.data_root, session.name, args.config)
         with Crew(session.state) as crew:
             recording = Recording(session, crew, options)
-            recording.start_mux(pairs, bind)
+            if not (served and recording.leave_to_mux(stop)):
+                check_port(bind, ANOTHER_PORT)
+                recording.start_mux(pairs, bind)
             for name, own in collectors:
                 recording.start_collector(name, own)
             code = _run_command(command, recording, context.data_root, stop)
             recording.finish(stop)
+            recording.check_pairs(args.pairs or ())
         return _conclude(recording, options, pairs, code, as_json=args.json)
 
 

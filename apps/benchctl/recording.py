@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from benchctl.children import Child, Crew, program
+from benchctl.mux_state import read_mux_state
+from benchctl.session_status import mux_pid
 from benchctl.stopping import StopRequests, wait_until
+from benchlab.errors import Fault
 from benchlab.log.vouched import read_vouched
-from benchlab.session import Session
+from benchlab.session import Session, open_session
 
 COLLECTOR_GRACE_S = 5.0
 MUX_FINISH_S = 30.0
+MUX_FOLLOWS_S = 3.0
 MUX_GRACE_S = 10.0
 
 
@@ -26,6 +32,7 @@ class Recording:
         self._clock = session.clock()
         self._crew = crew
         self._mux: Child | None = None
+        self._other_mux: int | None = None
         self._collectors: list[Child] = []
         self._options = options
 
@@ -35,6 +42,14 @@ class Recording:
         options += [word for sink in sinks for word in ("--sink", sink)]
         command = program("muxd", *self._options, *options, "--prom-bind", bind)
         self._mux = self._crew.start("muxd", command)
+
+    def leave_to_mux(self, stop: StopRequests) -> bool:
+        """Wait for a muxd that follows the current session to take this one up; say whether one did."""
+        wait_until(lambda: mux_pid(self.session) is not None, MUX_FOLLOWS_S, stop)
+        self._other_mux = mux_pid(self.session)
+        if self._other_mux is not None:
+            print(f"muxd (pid {self._other_mux}) follows the current session: it muxes this one", file=sys.stderr)
+        return self._other_mux is not None
 
     def start_collector(self, name: str, options: Sequence[str] = ()) -> None:
         """Start a collector with options of its own."""
@@ -78,7 +93,25 @@ class Recording:
             self._mux.may_end()
             self._wait_for_mux(self._mux, stop)
             self.problems += self._crew.stop([self._mux], MUX_GRACE_S)
+        elif self._other_mux is not None:
+            wait_until(lambda: self._is_final() or mux_pid(self.session) is None, MUX_FINISH_S, stop)
+            if not self._is_final():
+                name = self.session.name
+                self.problems.append(f"muxd (pid {self._other_mux}) has not finished session {name}: see its log")
         self._note_fallen()
+
+    def check_pairs(self, pairs: Iterable[Sequence[str]]) -> None:
+        """Name the pairs that the muxd that this session was left to does not make."""
+        if self._other_mux is None:
+            return
+        state = read_mux_state(self.session.dir / "state")
+        made = {tuple(pair) for pair in state.settings.pairs} if state else set()
+        self.problems += [
+            f"muxd (pid {self._other_mux}) does not make the pair {a} {b}: "
+            f"add it to its configuration, or run muxd --session {self.session.name} --pair {a} {b}"
+            for a, b in pairs
+            if (a, b) not in made
+        ]
 
     def _note_fallen(self) -> None:
         """Name the children that fell; those that ended well because the session was closed did not."""
@@ -97,3 +130,11 @@ class Recording:
     def _is_final(self) -> bool:
         vouched = read_vouched(self.session.dir / "state")
         return vouched is not None and vouched.final
+
+
+def mux_of_current(data_root: Path) -> int | None:
+    """Return the pid of the muxd that works on the current session, None if there is none."""
+    try:
+        return mux_pid(open_session(data_root, create=False))
+    except Fault:
+        return None
