@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|live|collectors]``: all of them by default."""
+"""``python -m benchmarks [replay|whole|live|collectors]``: all of them by default."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from benchmarks.measure import machine
 from benchmarks.replay import replay
 from benchmarks.same import DifferentError
 from benchmarks.table import Section
+from benchmarks.whole import whole
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    p.add_argument("what", nargs="*", help="replay, live, collectors (default: all)")
+    p.add_argument("what", nargs="*", help="replay, whole, live, collectors (default: all)")
     p.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
-    p.add_argument("--frames", type=int, default=1_000_000, help="replay: frames of the recording (default: 1000000)")
-    p.add_argument("--rounds", type=int, default=3, help="replay: runs of each program, in turn (default: 3)")
+    p.add_argument(
+        "--frames", type=int, default=1_000_000, help="replay, whole: frames of the recording (default: 1000000)"
+    )
+    p.add_argument("--rounds", type=int, default=3, help="replay, whole: runs of each program, in turn (default: 3)")
     p.add_argument("--seconds", type=float, default=30, help="live, collectors: how long each is watched (default: 30)")
     return p
 
@@ -28,6 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     args = p.parse_args(argv)
     benchmarks = {
         "replay": lambda: [replay(args.frames, args.rounds)],
+        "whole": lambda: [whole(args.frames, args.rounds)],
         "live": lambda: live(args.seconds),
         "collectors": lambda: collectors(args.seconds),
     }
@@ -43,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
             if not args.json:
                 print("\n".join(section.text() for section in sections), flush=True)
     except DifferentError as different:
-        raise SystemExit(f"the two programs do not agree: {different}") from different
+        raise SystemExit(f"the programs do not agree: {different}") from different
     if args.json:
         print(json.dumps({"host": host, **{section.title: section.facts for section in found}}, indent=2))
     else:

@@ -103,4 +103,4 @@ def test_json_of_the_command_says_what_was_compared() -> None:
 def test_unknown_benchmark_is_a_usage_error() -> None:
     done = benchmarks("rewind")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "found rewind, expected one of replay, live, collectors" in done.stderr
+    assert "found rewind, expected one of replay, whole, live, collectors" in done.stderr
