@@ -111,6 +111,7 @@ def _is_final(session: Session) -> bool:
     return vouched is not None and vouched.final
 
 
+@pytest.mark.xdist_group("long")
 def test_every_event_is_in_exactly_one_session(stopped: list[Session], data_root: Path) -> None:
     assert len(stopped) == ROTATIONS + 1
     assert [session.info.continues for session in stopped] == [None, *(session.name for session in stopped[:-1])]
