@@ -87,7 +87,6 @@ class Arranged:
     raised: int = 0
     openers: int = 0
     leading_drops: int = 0
-    with_power: int = 0
 
     def __iter__(self) -> Iterator[Frame]:
         return map(Frame._make, self.frames)
@@ -236,7 +235,6 @@ class _Mapping:
         if between_ms < LEAST_MS:
             between_ms = LEAST_MS
             made.raised += 1
-        made.with_power += not math.isnan(row.power_w)
         latency_ms = 0.0 if dropped else row.latency_ms
         t_ns = row.ts_ns - made.start_ns
         made.frames.append(t_ns, dropped, between_ms, latency_ms, display_ms, row.power_w, row.energy_j)
