@@ -3,6 +3,9 @@
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 setup requirements-dev.txt
+if pkg-config --exists gobject-introspection-1.0 cairo 2>/dev/null; then
+    setup requirements-gst.txt # else the tests that need GStreamer are skipped, and say so
+fi
 cd -- "$ROOT"
 "$VENV_PYTHON" -m ruff check --quiet .
 "$VENV_PYTHON" -m ruff format --check --quiet .
