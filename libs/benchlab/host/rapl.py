@@ -134,6 +134,7 @@ class Rapl:
                 self._rescan_ns = 0
                 meter.skip()
             except Transient as error:
+                meter.skip()
                 missed.append(error)
         return missed
 
