@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from benchlab.catalog.power_tree import BOARD, RAIL_SUMS, WIRES
+from benchlab.catalog.power_tree import BOARD, RAILS
 from benchlab.catalog.signal import Labels, Signal
 
 SOURCE = BOARD
-
-RAILS = RAIL_SUMS["sys"] + WIRES["hpwr1"] + WIRES["hpwr2"]
-"""Rails of a BENCHLAB by index; the wires are parts of hpwr1 and hpwr2 and belong to no sum."""
-
 FANS = range(1, 10)
 INPUTS = range(1, 14)
 

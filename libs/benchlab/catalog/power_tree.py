@@ -7,7 +7,7 @@ Scopes, from the outside in: wall or board input, rails behind the power supply,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from itertools import combinations
 
@@ -28,10 +28,22 @@ RAIL_SUMS = {
 }
 """Which rails each sum of a BENCHLAB consists of; ``sys`` is the whole board, behind the power supply."""
 
+RAILS = (*RAIL_SUMS["sys"], *(wire for wires in WIRES.values() for wire in wires))
+"""Rails of a BENCHLAB by index; the wires are parts of hpwr1 and hpwr2 and belong to no sum."""
+
+BOARDS: dict[str, tuple[str, ...]] = {BOARD: RAILS}
+"""The sources that measure rails, and which."""
+
 _DRAWN_FROM = {
     "cpu.rapl:package_w": _CPU_RAILS,
     "cpu.rapl:dram_w": ("atx3v", "atx5v", "atx12v"),
-    "gpu.nvml:power_w": ("atx3v", "atx12v", *_GPU_PLUGS, *(wire for wires in WIRES.values() for wire in wires)),
+    "gpu.nvml:power_w": (
+        "atx3v",
+        "atx12v",
+        *_GPU_PLUGS,
+        *_GPU_WIRED,
+        *(wire for wires in WIRES.values() for wire in wires),
+    ),
 }
 """The rails that a consumer with a meter of its own draws from, or may."""
 
@@ -78,25 +90,28 @@ def _same(a: str, b: str) -> bool:
     return a == b or fnmatchcase(a, b) or fnmatchcase(b, a)
 
 
-def _on_board(*names: str) -> list[str]:
-    return [f"{BOARD}:{name}" for name in names]
-
-
 def _declared() -> dict[str, list[str]]:
-    sums = ("cpu_w", "mb_w", "gpu_w")
     parts = {
-        "edge.*:power_total_watts": [*_on_board("p_sys"), "cpu.rapl:psys_w"],
-        f"{BOARD}:p_sys": [*_on_board(*sums), "cpu.rapl:psys_w"],
+        "edge.*:power_total_watts": ["cpu.rapl:psys_w"],
         "cpu.rapl:psys_w": ["cpu.rapl:package_w", "cpu.rapl:dram_w", "gpu.nvml:power_w"],
         "cpu.rapl:package_w": ["cpu.rapl:core_w", "cpu.rapl:uncore_w"],
     }
-    for name in ("cpu", "mb", "gpu"):
-        parts[f"{BOARD}:{name}_w"] = _on_board(*(f"{rail}_w" for rail in RAIL_SUMS[name]))
-    for plug, wires in WIRES.items():
-        parts[f"{BOARD}:{plug}_w"] = _on_board(*(f"{wire}_w" for wire in wires))
-    for meter, rails in _DRAWN_FROM.items():
-        for rail in rails:
-            parts.setdefault(f"{BOARD}:{rail}_w", []).append(meter)
+    for source, rails in BOARDS.items():
+        parts["edge.*:power_total_watts"].append(f"{source}:p_sys")
+        parts.update(_of_board(source, rails))
+    return parts
+
+
+def _of_board(source: str, rails: Collection[str]) -> dict[str, list[str]]:
+    """Return what the meters of a board contain, of each other and of what draws from them."""
+    parts = {f"{source}:p_sys": [*(f"{source}:{name}_w" for name in ("cpu", "mb", "gpu")), "cpu.rapl:psys_w"]}
+    within = {name: RAIL_SUMS[name] for name in ("cpu", "mb", "gpu")} | WIRES
+    for whole, names in within.items():
+        parts[f"{source}:{whole}_w"] = [f"{source}:{rail}_w" for rail in names if rail in rails]
+    for meter, feeds in _DRAWN_FROM.items():
+        for rail in feeds:
+            if rail in rails:
+                parts.setdefault(f"{source}:{rail}_w", []).append(meter)
     return parts
 
 

@@ -6,7 +6,7 @@ zones of one kind, none within another, each counter once. Source: Documentation
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -59,7 +59,10 @@ class Rapl:
         self._files: dict[str, ProcFile] = {}
         self._paths: list[str] = []
         self._members: dict[str, list[Zone]] = {}
+        self._packages: dict[str, Meter] = {}
+        self._counted: dict[str, list[Meter]] = {}
         self._mirrors = Mirrors()
+        self._mirrored: set[str] = set()
         self._totals_uj: dict[str, int] = {}
         self._rescan_ns = 0
 
@@ -73,19 +76,26 @@ class Rapl:
         begin_ns = self._now_ns()
         missed = self._take_all()
         end_ns = self._now_ns()
-        mirrors = self._mirrors.update(self._read_packages())
-        self._add_up(mirrors)
+        mirrored = self._mirrors.update(self._packages)
+        if mirrored != self._mirrored:
+            self._choose(mirrored)
+        self._add_up()
         if missed:
             raise missed[0]
+        self._check()
+        powers = {path: _power(meter) for path, meter in self._meters.items()}
+        counted = {meter.zone.path for meters in self._counted.values() for meter in meters}
+        zones = [ZoneReading(meter.zone, powers[path], path in counted) for path, meter in self._meters.items()]
+        totals = {kind: self._total(kind, powers) for kind in self._counted}
+        return RaplReading((begin_ns + end_ns) // 2, (end_ns - begin_ns + 1) // 2, zones, totals)
+
+    def _check(self) -> None:
+        """Raise Absent if what was read is no measurement."""
         if not any(meter.is_read for meter in self._meters.values()):
             raise Absent(f"no energy counter in {self._root / POWERCAP} could be read", MISSING_FIX)
-        packages = [meter for meter in self._meters.values() if meter.zone.kind == PACKAGE]
-        if packages and all(meter.is_still for meter in packages):
-            names = ", ".join(f"{meter.zone.name} at {meter.raw_uj} uJ" for meter in packages)
+        if self._packages and all(meter.is_still for meter in self._packages.values()):
+            names = ", ".join(f"{meter.zone.name} at {meter.raw_uj} uJ" for meter in self._packages.values())
             raise Absent(f"not supported: the energy counter stands still ({names})", STILL_FIX)
-        zones = [self._zone_reading(meter, mirrors) for meter in self._meters.values()]
-        totals = {kind: self._total(kind, mirrors) for kind in self._members}
-        return RaplReading((begin_ns + end_ns) // 2, (end_ns - begin_ns + 1) // 2, zones, totals)
 
     def _scan_if_due(self) -> None:
         now_ns = self._now_ns()
@@ -114,6 +124,16 @@ class Rapl:
         self._meters = {zone.path: known.get(zone) or Meter(zone) for zone in zones}
         self._files = {z.path: self._files.get(z.path) or self._file(z.path) for z in zones}
         self._members = members(zones, vendor_of(self._root))
+        self._packages = {zone.path: self._meters[zone.path] for zone in self._members.get(PACKAGE, [])}
+        self._choose(self._mirrored)
+
+    def _choose(self, mirrored: set[str]) -> None:
+        """Choose the meters that each total is made of: no mirror, and nothing within one."""
+        self._mirrored = mirrored
+        self._counted = {
+            kind: [self._meters[z.path] for z in zones if z.path not in mirrored and z.parent not in mirrored]
+            for kind, zones in self._members.items()
+        }
 
     def _file(self, path: str) -> ProcFile:
         return ProcFile(self._root, f"{POWERCAP}/{path}/energy_uj")
@@ -138,33 +158,21 @@ class Rapl:
                 missed.append(error)
         return missed
 
-    def _read_packages(self) -> dict[str, Meter]:
-        return {zone.path: self._meters[zone.path] for zone in self._members.get(PACKAGE, [])}
-
-    def _add_up(self, mirrors: set[str]) -> None:
-        for kind in self._members:
-            step_uj = sum(meter.step_uj for meter in self._counted(kind, mirrors))
+    def _add_up(self) -> None:
+        for kind, meters in self._counted.items():
+            step_uj = sum([meter.step_uj for meter in meters])
             self._totals_uj[kind] = self._totals_uj.get(kind, 0) + step_uj
 
-    def _counted(self, kind: str, mirrors: set[str]) -> list[Meter]:
-        """Return the meters that make up a total: no mirror, and nothing within one."""
-        zones = self._members.get(kind, [])
-        return [self._meters[z.path] for z in zones if z.path not in mirrors and z.parent not in mirrors]
-
-    def _total(self, kind: str, mirrors: set[str]) -> Power:
+    def _total(self, kind: str, powers: Mapping[str, Power]) -> Power:
         """Return a total; a part that is not known leaves it unknown."""
-        parts = [self._zone_power(meter) for meter in self._counted(kind, mirrors)]
+        parts = [powers[meter.zone.path] for meter in self._counted[kind]]
         watts = [part.power_w for part in parts if part.power_w is not None]
-        complete = all(part.energy_j is not None for part in parts)
+        is_complete = all(part.energy_j is not None for part in parts)
         return Power(
-            self._totals_uj[kind] / 1e6 if complete else None,
+            self._totals_uj[kind] / 1e6 if is_complete else None,
             sum(watts) if len(watts) == len(parts) else None,
         )
 
-    def _zone_power(self, meter: Meter) -> Power:
-        known = meter.is_read and not meter.is_still
-        return Power(meter.energy_uj / 1e6, meter.power_w) if known else Power(None, None)
 
-    def _zone_reading(self, meter: Meter, mirrors: set[str]) -> ZoneReading:
-        counted = meter in self._counted(meter.zone.kind, mirrors)
-        return ZoneReading(meter.zone, self._zone_power(meter), counted)
+def _power(meter: Meter) -> Power:
+    return Power(meter.energy_uj / 1e6, meter.power_w) if meter.is_read and not meter.is_still else Power(None, None)
