@@ -103,7 +103,7 @@ class Annotator:
     def _hear(self, event: Event) -> None:
         """Learn how long a reading is averaged over, and which source has left."""
         told = event.kv.get("event")
-        if told == "start":
+        if told in ("start", "source_up"):
             self._averaged_ns.update(stated_ns(event, "window_ms"))
         elif told == "source_down":
             gone = event.kv.get("which")

@@ -71,11 +71,11 @@ def stated_disorder_ns(start: Event) -> int:
     return DEFAULT_DISORDER_NS
 
 
-def stated_ns(start: Event, field: str) -> dict[str, int]:
-    """Return a duration in ms that a ``start`` line states for its sources, in ns by source."""
+def stated_ns(line: Event, field: str) -> dict[str, int]:
+    """Return a duration in ms that a ``start`` or ``source_up`` line states for its sources, in ns by source."""
     stated: dict[str, int] = {}
-    table = start.kv.get("sources")
-    for row in table if start.source == META and isinstance(table, list) else ():
+    table = line.kv.get("sources")
+    for row in table if line.source == META and isinstance(table, list) else ():
         if not isinstance(row, dict):
             continue
         source, value_ms = row.get("source"), row.get(field)

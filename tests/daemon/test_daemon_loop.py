@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
+from time import time_ns
 from typing import Any
 
 import pytest
@@ -282,3 +283,71 @@ def test_source_that_answers_too_late_again_and_again_is_reported_once(begin: Be
     told = [event.kv["event"] for event in daemon.end() if "which" in event.kv]
     assert told[0] == "source_down"
     assert ("source_down", "source_down") not in itertools.pairwise(told)
+
+
+def test_down_and_up_lines_name_the_device(begin: Begin) -> None:
+    one, two = Counter("test.meter", dev="one"), Counter("test.meter", dev="two")
+    two.fault = Transient("no answer")
+    daemon = begin(one, two)
+    daemon.until(lambda: daemon.metas("source_down"))
+    two.fault = None
+    daemon.until(lambda: daemon.metas("source_up"))
+    lines = [event for event in daemon.end() if event.kv.get("which") == "test.meter"]
+    assert [(line.kv["event"], line.dev) for line in lines] == [("source_down", "two"), ("source_up", "two")]
+
+
+def test_source_that_is_found_while_running_is_sampled_and_described(begin: Begin) -> None:
+    scout = Counter("test.scout")
+    waiting = [Counter("test.meter", dev="unit 1", window_ms=500.0, identity={"firmware": 6})]
+    scout.arrivals = lambda: [waiting.pop()] if waiting else []  # type: ignore[attr-defined]
+    daemon = begin(scout)
+    daemon.until(lambda: daemon.of("test.meter"))
+    events = daemon.end()
+    (up,) = (event for event in events if event.kv.get("event") == "source_up")
+    described = {"source": "test.meter", "stamping": "midpoint", "period_ms": 20.0, "window_ms": 500.0}
+    assert up.kv == {
+        "event": "source_up",
+        "which": "test.meter",
+        "sources": [{"firmware": 6, **described, "dev": "unit 1"}],
+    }
+    assert events.index(up) < events.index(daemon.of("test.meter")[0])
+
+
+def test_device_that_turns_out_to_be_another_is_described_anew_once(begin: Begin) -> None:
+    meter = Counter("test.meter", identity={"port": "a"})
+    daemon = begin(meter)
+    daemon.until(lambda: daemon.of("test.meter"))
+    assert daemon.metas("start")[0]["sources"][0]["port"] == "a"
+    meter.identity = {"port": "b"}  # type: ignore[attr-defined]
+    daemon.until(lambda: daemon.metas("source_up"))
+    seen = len(daemon.of("test.meter"))
+    daemon.until(lambda: len(daemon.of("test.meter")) > seen + 5)
+    daemon.end()
+    (up,) = daemon.metas("source_up")
+    assert up["sources"][0]["port"] == "b"
+
+
+def test_source_that_waits_for_events_is_asked_again_at_once_and_skips_no_tick(begin: Begin) -> None:
+    class Waiting(Counter):
+        waits = True
+
+        def sample(self) -> list[Reading]:
+            (number,) = super().sample()
+            return [Reading(number.kv, ts_ns=time_ns())] if self.taken % 2 else []
+
+    daemon = begin(Waiting(), report_s=0.05)
+    daemon.until(lambda: len(daemon.of("test.counter")) >= 200 and daemon.of("self.testd"))
+    daemon.end()
+    assert daemon.of("self.testd")[-1].kv["late_ticks"] == 0
+    assert daemon.metas("start")[0]["sources"] == [{"source": "test.counter", "stamping": "midpoint"}]
+
+
+def test_waiting_source_that_fails_is_asked_again_after_the_backoff_only(begin: Begin) -> None:
+    source = Counter(waits=True)
+    source.fault = Absent("nothing there")
+    daemon = begin(source, backoff_s=(0.05, 0.05), report_s=0.05)
+    daemon.until(lambda: daemon.metas("source_down") and len(daemon.of("self.testd")) >= 3)
+    source.fault = None
+    daemon.until(lambda: daemon.metas("source_up"))
+    daemon.end()
+    assert len(daemon.metas("source_down")) == 1

@@ -92,3 +92,32 @@ def test_table_for_people_has_values_with_units_and_reasons() -> None:
     assert "test.missing: absent: no bus (plug it in)" in text
     assert "nic.psutil eth0" in text
     assert any(line.split() == ["rx_bytes_s", "7.0", "B/s"] for line in text.splitlines())
+
+
+def test_device_that_a_source_finds_is_sampled_too() -> None:
+    class Scout:
+        name = "test.meter"
+
+        def __init__(self) -> None:
+            self.found: list[Source] = [Rate()]
+
+        def sample(self) -> list[Reading]:
+            return []
+
+        def arrivals(self) -> list[Source]:
+            found, self.found = self.found, []
+            return found
+
+    code, text = run(Scout())
+    assert code == 0
+    assert [row["source"] for row in rows(text)] == ["nic.psutil"]
+
+
+def test_events_that_came_during_either_sample_are_shown() -> None:
+    class Waiting(Rate):
+        waits = True
+
+        def sample(self) -> list[Reading]:
+            return [Reading({"n": 1}, ts_ns=1)]
+
+    assert len(rows(run(Waiting())[1])) == 2

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PRESENT = ("bash", "dirname", "cat", "env")
-PROVIDED = ("prometheus", "promtool", "unshare", "mount", "git", "python3")
+PRESENT = ("bash", "dirname", "cat", "env", "grep")
+TOOLS = ("unshare", "mount", "git", "python3", "gcc", "pkg-config")
+SERVICES = ("prometheus", "promtool", "prometheus-node-exporter", "collectd", "gst-launch-1.0")
 NOTES = '#!/usr/bin/env bash\necho "${0##*/} $*" >>"$NOTES"\n'
 
 
@@ -29,6 +30,7 @@ class Machine:
             (self.bin / tool).symlink_to(str(shutil.which(tool)))
         for tool in ("apt-get", "install", "rm"):
             self.script(self.bin / tool, NOTES)
+        self.script(self.bin / "dpkg-query", "#!/usr/bin/env bash\necho 'install ok installed'\n")
         self.script(self.bin / "sudo", '#!/usr/bin/env bash\nexec "$@"\n')
 
     def script(self, path: Path, text: str) -> None:
@@ -52,24 +54,25 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def test_ci_installs_nothing_where_nothing_is_missing(machine: Machine) -> None:
-    machine.provide(*PROVIDED)
+    machine.provide(*TOOLS, *SERVICES)
     assert machine.run("-k", "torn") == ["test.sh -k torn", "CI=true"]
     assert machine.done.returncode == 0
 
 
 def test_ci_installs_what_is_missing_without_recommends_after_an_update(machine: Machine) -> None:
-    machine.provide("unshare", "mount", "git", "python3")
+    machine.provide(*TOOLS, *SERVICES[2:])
+    machine.script(machine.bin / "dpkg-query", '#!/usr/bin/env bash\n[[ $* != *gir1.2* ]] && echo "ok installed"\n')
     notes = machine.run()
     apt = [note for note in notes if note.startswith("apt-get")]
     assert apt == [
         "apt-get update -qq",
-        "apt-get install -y -qq --no-install-recommends prometheus prometheus",
+        "apt-get install -y -qq --no-install-recommends prometheus prometheus gir1.2-gstreamer-1.0",
     ]
     assert notes[-2:] == ["test.sh ", "CI=true"]
 
 
 def test_ci_stops_when_a_package_cannot_be_installed(machine: Machine) -> None:
-    machine.provide(*PROVIDED[1:])
+    machine.provide(*TOOLS, *SERVICES[1:])
     machine.script(machine.bin / "apt-get", NOTES + "[[ $1 != install ]] || exit 100\n")
     notes = machine.run()
     assert machine.done.returncode == 100

@@ -13,8 +13,8 @@ from types import FrameType
 from typing import Any
 
 from benchlab.daemon.notify import Notifier
-from benchlab.daemon.schedule import NS, Backoff, Schedule
-from benchlab.daemon.source import Source, describe, lane_of, period_of
+from benchlab.daemon.schedule import NS, AtOnce, Backoff, Schedule
+from benchlab.daemon.source import Source, arrivals_of, describe, lane_of, period_of, waits
 from benchlab.daemon.worker import Clock, Lane, Log, Worker
 from benchlab.errors import Exit
 from benchlab.event import Event, Value, meta
@@ -31,8 +31,9 @@ class Daemon:
     """Runs a collector's sources until SIGTERM, SIGINT or ``stop``.
 
     A source that blocks for longer than ``deadline_s`` is quarantined and delays nobody; one that is absent
-    or fails is tried again after ``backoff_s`` (first wait, longest wait). ``start_fields`` go into the
-    ``start`` line beside the table of sources. Every ``report_s`` the daemon tells how it fares itself.
+    or fails is tried again after ``backoff_s`` (first wait, longest wait). Sources that a source finds
+    (``arrivals``) are taken in while it runs. ``start_fields`` go into the ``start`` line beside the table of
+    sources. Every ``report_s`` the daemon tells how it fares itself.
     """
 
     def __init__(
@@ -61,7 +62,8 @@ class Daemon:
         self._stop = stop or threading.Event()
         self._notifier = Notifier(env)
         self._signalled = False
-        self._lanes = self._make_lanes(monotonic_ns(), backoff_s)
+        self._backoff_s = backoff_s
+        self._lanes = self._make_lanes(sources)
 
     def run(self) -> int:
         """Run to the end and return the exit code: 0, because being stopped is how a daemon ends well."""
@@ -77,13 +79,22 @@ class Daemon:
     def _workers(self) -> list[Worker]:
         return [worker for lane in self._lanes for worker in lane.workers]
 
-    def _make_lanes(self, start_ns: int, backoff_s: tuple[float, float]) -> list[Lane]:
+    def _make_lanes(self, sources: Sequence[Source], listed: bool = True) -> list[Lane]:
+        start_ns = monotonic_ns()
         lanes: dict[str, list[Worker]] = {}
-        for number, source in enumerate(self._sources):
-            schedule = Schedule(period_of(source, self._period_s), start_ns)
-            worker = Worker(source, self._writer, self._clock, schedule, Backoff(*backoff_s))
+        for number, source in enumerate(sources):
+            schedule = AtOnce(start_ns) if waits(source) else Schedule(period_of(source, self._period_s), start_ns)
+            worker = Worker(source, self._writer, self._clock, schedule, Backoff(*self._backoff_s), listed)
             lanes.setdefault(lane_of(source) or f"{source.name} {number}", []).append(worker)
         return [Lane(name, workers, self._stop) for name, workers in lanes.items()]
+
+    def _take_in_arrivals(self) -> None:
+        """Start sampling what the sources have found; each is told of in the log with its first reading."""
+        for worker in self._workers:
+            lanes = self._make_lanes(arrivals_of(worker.source), listed=False)
+            self._lanes += lanes
+            for lane in lanes:
+                lane.start()
 
     def _start(self) -> None:
         table = [describe(source, self._period_s) for source in self._sources]
@@ -102,6 +113,7 @@ class Daemon:
             now_ns = monotonic_ns()
             for worker in self._workers:
                 worker.check(now_ns, self._deadline_ns)
+            self._take_in_arrivals()
             self._check_clock()
             self._writer.tick()
             if self._notifier.watchdog_s is not None and now_ns >= pet_ns:

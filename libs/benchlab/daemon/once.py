@@ -8,10 +8,10 @@ from time import monotonic_ns, sleep
 from typing import TextIO
 
 from benchlab.catalog import lookup
-from benchlab.daemon.source import Source, failure, take
+from benchlab.daemon.source import Source, arrivals_of, failure, take, told, waits
 from benchlab.daemon.worker import Clock
 from benchlab.errors import Exit
-from benchlab.event import META, Event, Value, encode_lines, meta
+from benchlab.event import META, Event, Value, encode_lines
 
 RATE_S = 0.5
 DEADLINE_S = 5.0
@@ -29,11 +29,15 @@ def once(
     """Write one sample of each source to ``out`` and return the exit code: 4 if not one source is there.
 
     A rate needs two samples: each source is sampled twice, ``rate_s`` apart, and the second is shown. A
-    source that does not answer within ``deadline_s`` is reported like one that is absent.
+    source that does not answer within ``deadline_s`` is reported like one that is absent. Sources that one of
+    them finds are sampled too.
     """
-    probes = [_Probe(source, clock, rate_s) for source in sources]
-    give_up_ns = monotonic_ns() + round(deadline_s * 1e9)
-    events = [event for probe in probes for event in probe.result(give_up_ns)]
+    events: list[Event] = []
+    while sources:
+        probes = [_Probe(source, clock, rate_s) for source in sources]
+        give_up_ns = monotonic_ns() + round(deadline_s * 1e9)
+        events += [event for probe in probes for event in probe.result(give_up_ns)]
+        sources = [found for source in sources for found in arrivals_of(source)]
     out.write(encode_lines(events).decode() if as_json else _table(events))
     return Exit.OK if any(event.source != META for event in events) else Exit.NO_DEVICE
 
@@ -58,14 +62,15 @@ class _Probe:
 
     def _run(self) -> None:
         try:
-            take(self._source, self._clock.now_ns)
+            first = take(self._source, self._clock.now_ns)
             sleep(self._rate_s)
-            self._events = take(self._source, self._clock.now_ns)
+            second = take(self._source, self._clock.now_ns)
+            self._events = first + second if waits(self._source) else second
         except Exception as error:  # any failure of a source is its result
             self._events = [self._down(failure(error, self._source.name))]
 
     def _down(self, fields: Mapping[str, Value]) -> Event:
-        return meta(self._clock.now_ns(), "source_down", fields)
+        return told(self._source, self._clock.now_ns(), "source_down", fields)
 
 
 def _table(events: Sequence[Event]) -> str:
@@ -75,7 +80,8 @@ def _table(events: Sequence[Event]) -> str:
 def _lines(event: Event) -> list[str]:
     if event.source == META:
         fix = f" ({event.kv['fix']})" if "fix" in event.kv else ""
-        return [f"{event.kv['which']}: absent: {event.kv['reason']}{fix}"]
+        which = f"{event.kv['which']} {event.dev}" if event.dev else event.kv["which"]
+        return [f"{which}: absent: {event.kv['reason']}{fix}"]
     head = " ".join(filter(None, (event.source, event.dev, "(simulated)" if event.sim else "")))
     return [head, *(_value(event.source, key, value) for key, value in event.kv.items())]
 

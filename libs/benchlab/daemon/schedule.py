@@ -30,6 +30,21 @@ class Schedule:
             self.due_ns += -(-ahead_ns // self.period_ns) * self.period_ns
 
 
+class AtOnce(Schedule):
+    """The schedule of a source that waits for events itself: always due, unless postponed after a failure."""
+
+    def __init__(self, start_ns: int) -> None:
+        super().__init__(0.0, start_ns)
+
+    def advance(self, now_ns: int) -> None:
+        """Be due again now."""
+        self.due_ns = now_ns
+
+    def postpone(self, until_ns: int) -> None:
+        """Be due at this time."""
+        self.due_ns = until_ns
+
+
 class Backoff:
     """Growing waits between attempts: ``first_s``, then twice as long each time, up to ``most_s``."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from benchlab.event import Event, Value
+from benchlab.event import Event, Scalar, Value, meta
 
 
 class Absent(Exception):
@@ -46,6 +46,10 @@ class Source(Protocol):
     ("midpoint", the rule unless it says otherwise, or "end", for what was measured since the sample before),
     ``window_ms`` (the time a reading is averaged over), ``dev``, and ``lane``: sources with the same lane
     share a thread, which saves wake-ups. It is for those that read kernel memory only, and so cannot block.
+    ``identity`` is a flat map of what is known of the device (name, firmware, port), None or empty until it is.
+    ``waits`` is true of a source whose ``sample`` itself waits for something to happen, for 0.25 s at most, and
+    returns what came: it is called again at once, and its readings bear their own times.
+    ``arrivals()`` returns the sources that this one has found since it was last asked; it must not block.
     """
 
     name: str
@@ -70,17 +74,31 @@ def lane_of(source: Source) -> str | None:
     return lane
 
 
+def waits(source: Source) -> bool:
+    """Return whether a source waits for events itself instead of being sampled by the clock."""
+    return bool(getattr(source, "waits", False))
+
+
+def identity_of(source: Source) -> dict[str, Scalar]:
+    """Return what is known of the device behind a source."""
+    return dict(getattr(source, "identity", None) or {})
+
+
+def arrivals_of(source: Source) -> Sequence[Source]:
+    """Return the sources that a source has found since it was last asked."""
+    ask: Callable[[], Sequence[Source]] | None = getattr(source, "arrivals", None)
+    return ask() if ask is not None else ()
+
+
 def describe(source: Source, default_s: float) -> dict[str, Any]:
     """Return the row of a source in the ``sources`` table of a ``start`` line."""
-    row: dict[str, Any] = {
-        "source": source.name,
-        "stamping": getattr(source, "stamping", "midpoint"),
-        "period_ms": round(period_of(source, default_s) * 1e3, 3),
-    }
+    row: dict[str, Any] = {"source": source.name, "stamping": getattr(source, "stamping", "midpoint")}
+    if not waits(source):
+        row["period_ms"] = round(period_of(source, default_s) * 1e3, 3)
     for key in ("window_ms", "dev"):
         if (value := getattr(source, key, None)) is not None:
             row[key] = value
-    return row
+    return {**identity_of(source), **row}
 
 
 def take(source: Source, now_ns: Callable[[], int]) -> list[Event]:
@@ -107,6 +125,13 @@ def _event(name: str, reading: Reading, ts_ns: int, unc_ns: int | None) -> Event
         unc_ns=unc_ns,
         sim=reading.sim,
     )
+
+
+def told(source: Source, ts_ns: int, event: str, fields: Mapping[str, Value]) -> Event:
+    """Return the line in which a source's story goes on; its ``dev`` is the source's."""
+    line = meta(ts_ns, event, fields)
+    line.dev = getattr(source, "dev", None)
+    return line
 
 
 def failure(error: Exception, which: str) -> Mapping[str, Value]:

@@ -6,11 +6,11 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from time import monotonic_ns
-from typing import Protocol
+from typing import Any, Protocol
 
 from benchlab.daemon.schedule import NS, Backoff, Schedule
-from benchlab.daemon.source import Absent, Source, Transient, failure, take
-from benchlab.event import Event, Value, meta
+from benchlab.daemon.source import Absent, Source, Transient, describe, failure, identity_of, take, told
+from benchlab.event import Event, Value
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +51,20 @@ class Worker:
     """Samples one source whenever it is due.
 
     A failure is one ``source_down`` line, however often it repeats; then attempts come with growing waits,
-    and the first success is ``source_up``. ``ticks`` counts good samples, ``errors`` failed ones.
+    and the first success is ``source_up``. So is the first success of a source that no ``start`` line lists
+    (``listed`` is false), and of one that turns out to be another device than was said; these say what it is.
+    ``ticks`` counts good samples, ``errors`` failed ones.
     """
 
-    def __init__(self, source: Source, sink: Log, clock: Clock, schedule: Schedule, backoff: Backoff) -> None:
+    def __init__(
+        self,
+        source: Source,
+        sink: Log,
+        clock: Clock,
+        schedule: Schedule,
+        backoff: Backoff,
+        listed: bool = True,
+    ) -> None:
         self.source = source
         self.ticks = 0
         self.errors = 0
@@ -67,6 +77,7 @@ class Worker:
         self._is_quarantined = False
         self._is_abandoned = False
         self._down: Mapping[str, Value] | None = None
+        self._said: dict[str, Any] | None = identity_of(source) if listed else None
 
     @property
     def due_ns(self) -> int:
@@ -86,8 +97,9 @@ class Worker:
             if self._leave_quarantine():
                 self._retry_later()  # what it says at last was true too long ago to be worth a line
                 return
-            if self._down is not None:
-                self._report_up()
+            identity = identity_of(self.source)
+            if self._down is not None or identity != self._said:
+                self._report_up(identity)
             self._sink.write(events)
         except Exception as error:  # a source may fail in any way; the loop outlives it
             self._failed(error)
@@ -135,13 +147,24 @@ class Worker:
         if self._down == fields or self._is_abandoned:
             return
         self._down = fields
-        log.warning("%s is down: %s", self.source.name, fields["reason"])
-        self._sink.write([meta(self._clock.now_ns(), "source_down", fields)])
+        log.warning("%s is down: %s", self._title(), fields["reason"])
+        self._tell("source_down", fields)
 
-    def _report_up(self) -> None:
+    def _report_up(self, identity: Mapping[str, Value]) -> None:
+        fields: dict[str, Value] = {"which": self.source.name}
+        if identity != self._said:
+            fields["sources"] = [describe(self.source, self._schedule.period_ns / NS)]
+            self._said = dict(identity)
         self._down = None
-        log.info("%s is up", self.source.name)
-        self._sink.write([meta(self._clock.now_ns(), "source_up", {"which": self.source.name})])
+        log.info("%s is up", self._title())
+        self._tell("source_up", fields)
+
+    def _title(self) -> str:
+        dev: str | None = getattr(self.source, "dev", None)
+        return f"{self.source.name} ({dev})" if dev else self.source.name
+
+    def _tell(self, event: str, fields: Mapping[str, Value]) -> None:
+        self._sink.write([told(self.source, self._clock.now_ns(), event, fields)])
 
 
 class Lane:
