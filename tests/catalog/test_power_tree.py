@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from benchlab.catalog import RAIL_SUMS, RAILS, lookup
 from benchlab.catalog.power_tree import METERS, PowerTree, double_count
 from benchlab.config_schema import Mux
+from support.tree import REPOSITORY
 
 BOARD = "benchlab.usb"
 RAPL = "cpu.rapl"
@@ -118,3 +121,12 @@ def test_sums_of_the_board_run_across_cuts_of_the_tree() -> None:
         assert all(METERS.contains(whole, meter) for meter in meters)
     everything = [f"{BOARD}:{rail}_w" for rail in RAILS]
     assert METERS.outermost(everything) == [f"{BOARD}:{rail}_w" for rail in RAIL_SUMS["sys"]]
+
+
+def test_documentation_shows_what_is_declared() -> None:
+    page = (REPOSITORY / "docs/HARDWARE.md").read_text()
+    rows = re.findall(r"^\| `([\w.*]+:\w+)`.*? \| (.*) \|$", page, re.MULTILINE)
+    assert len(rows) > 5
+    for whole, text in rows:
+        for part in re.findall(r"`([\w.*]+:\w+)`", text):
+            assert METERS.contains(whole, part) and whole != part, (whole, part)
