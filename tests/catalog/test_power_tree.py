@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchlab.catalog import RAIL_SUMS, RAILS, lookup
@@ -35,6 +35,7 @@ def ancestors(tree: PowerTree, name: str) -> set[str]:
     return found
 
 
+@settings(deadline=None)
 @given(trees(), MEMBERS)
 def test_no_member_of_an_accepted_cut_is_an_ancestor_of_another(tree: PowerTree, members: list[str]) -> None:
     has_ancestor = any(ancestors(tree, one) & set(members) for one in members)
@@ -42,6 +43,7 @@ def test_no_member_of_an_accepted_cut_is_an_ancestor_of_another(tree: PowerTree,
     assert (tree.clash(members) is None) == (not has_ancestor and not is_double)
 
 
+@settings(deadline=None)
 @given(trees(), MEMBERS)
 def test_outermost_meters_are_a_cut_that_covers_all(tree: PowerTree, members: list[str]) -> None:
     cut = tree.outermost(members)
@@ -49,6 +51,7 @@ def test_outermost_meters_are_a_cut_that_covers_all(tree: PowerTree, members: li
     assert all(any(tree.contains(whole, part) for whole in cut) for part in members)
 
 
+@settings(deadline=None)
 @given(NAMES)
 def test_declared_meters_that_may_be_added_up_never_contain_each_other(names: set[str]) -> None:
     if double_count(names) is None:
