@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -184,10 +184,16 @@ def port_owner(port: int, root: Path = Path("/")) -> str | None:
     Source: proc_net(5), /proc/net/tcp.
     """
     sockets = {f"socket:[{inode}]" for inode in _listeners(root / "proc/net", port)}
-    if not sockets:
-        return None
+    return holder(sockets, root) if sockets else None
+
+
+def holder(targets: Set[str], root: Path = Path("/")) -> str | None:
+    """Return a process that has one of these files open, as ``name (pid 123)``; None if we may not know.
+
+    ``targets`` are as /proc/PID/fd shows them: paths without links, ``socket:[inode]``.
+    """
     for process in (root / "proc").glob("[0-9]*"):
-        if _has_open(process / "fd", sockets):
+        if _has_open(process / "fd", targets):
             return f"{_name_of(process)} (pid {process.name})"
     return None
 
@@ -206,7 +212,7 @@ def _listeners(net: Path, port: int) -> list[str]:
     return found
 
 
-def _has_open(fds: Path, targets: set[str]) -> bool:
+def _has_open(fds: Path, targets: Set[str]) -> bool:
     try:
         return any(_target(fd) in targets for fd in fds.iterdir())
     except OSError:  # not ours to look into, or gone meanwhile
