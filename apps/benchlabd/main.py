@@ -6,12 +6,13 @@ import argparse
 import logging
 
 from benchlab import cli
+from benchlab.boards.model import PowerRange
 from benchlab.cli import Context
 from benchlab.clock import SessionClock
 from benchlab.errors import Exit, Fault
 from benchlab.recording import Collector, collect
 from benchlab.sim import LOAD_STEP_S, POWER_LAG_MS, SEED, SYSTEM_FULL_W, SYSTEM_IDLE_W, LoadModel
-from benchlabd.simulated import PowerRange, SimulatedBoard
+from benchlabd.simulated import SimulatedBoard
 
 COLLECTOR = Collector("benchlabd", "benchlab", disorder_ms=20)
 SAFE_HZ = 40.0

@@ -6,9 +6,10 @@ import statistics
 
 import pytest
 
+from benchlab.boards.model import RAILS, PowerRange
 from benchlab.catalog import RAIL_SUMS, unknown_keys
 from benchlab.sim import NS, LoadModel
-from benchlabd.simulated import RAILS, PowerRange, SimulatedBoard
+from benchlabd.simulated import SimulatedBoard
 
 NOW = 1_763_800_000 * NS
 TICK = NS // 10
