@@ -26,8 +26,19 @@ NOT_CONNECTED = 0x7FFF
 NO_SIGNAL = 255
 """External fan duty without a signal."""
 
+_PLACES = ("hpwr1_in", "hpwr1_out", "hpwr2_in", "hpwr2_out")
+_CURRENTS = ("cpu1", "cpu2", "atx3v", "atx5v", "atx5vsb", "atx12v", "gpu1", "gpu2", "gpu3", "hpwr1", "hpwr2")
+FAULTS = (
+    "otp_tchip",
+    *(f"otp_ts{n}" for n in range(1, 5)),
+    *(f"otp_ts_{place}" for place in _PLACES),
+    *(f"ocp_{rail}" for rail in _CURRENTS),
+    *(f"wire_ocp_hpwr{plug}_wire{wire}" for plug in (1, 2) for wire in range(1, 7)),
+    *(f"current_imbalance_hpwr{plug}" for plug in (1, 2)),
+)
+"""What the bits of a fault mask mean, by the maker's names: too hot, too much current, unequal currents."""
+
 _BOARD_SENSORS = ("ts1", "ts2", "ts3", "ts4")
-_PLUG_SENSORS = ("hpwr1_in", "hpwr1_out", "hpwr2_in", "hpwr2_out")
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ BENCHLAB_2 = Product(
     product_id=0x11,
     name="BENCHLAB 2",
     rails=RAILS,
-    sensors=_BOARD_SENSORS + _PLUG_SENSORS,
+    sensors=_BOARD_SENSORS + _PLACES,
     firmware=range(3, 8),
     drafts=frozenset({3, 5}),
     long_welcome_from=6,

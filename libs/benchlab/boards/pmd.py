@@ -67,6 +67,8 @@ PMD2 = Meter(
     sensors_command=Command(0x04, 122),
 )
 METERS = (PMD_USB, PMD2)
+PMD2_FIRMWARE = 0
+"""The one firmware of a PMD2 whose layout is known; that of a PMD-USB is the same with every firmware."""
 
 _USB = struct.Struct("<8h")
 _PMD2 = struct.Struct("<Hh" + "hii" * len(PMD2.rails) + "4H10B")
