@@ -19,6 +19,7 @@ COMMANDS = {
     "query": ("benchctl.query", "ask a session's SQLite store in SQL"),
     "mark": ("benchctl.mark", "put a bookmark into a session"),
     "demo": ("benchctl.demo", "run everything with simulated devices"),
+    "emulate": ("benchctl.emulate", "be a power meter on a pty, with faults"),
 }
 
 EXAMPLES = """\
