@@ -8,7 +8,6 @@ import os
 import select
 import stat
 import termios
-import weakref
 from collections.abc import Callable
 from grp import getgrgid
 from pathlib import Path
@@ -64,8 +63,6 @@ class SerialLine:
         self._serial = serial.Serial(path, baud, timeout=0, rtscts=False, dsrdtr=False, exclusive=True)
         self._fd: int = self._serial.fileno()
         fcntl.ioctl(self._fd, termios.TIOCEXCL)
-        # at exit too: a terminal that somebody else holds open stays locked beyond our end
-        self._let_go = weakref.finalize(self, _let_go, self._serial)
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
 
@@ -94,7 +91,7 @@ class SerialLine:
 
     def close(self) -> None:
         """Let go of the port."""
-        self._let_go()
+        self._serial.close()
 
 
 def open_serial(path: str, baud: int) -> Line:
@@ -135,10 +132,3 @@ def _group(number: int) -> str:
     except KeyError:
         return str(number)
 
-
-def _let_go(port: serial.Serial) -> None:
-    try:
-        fcntl.ioctl(port.fileno(), termios.TIOCNXCL)
-    except OSError:  # the device is gone
-        pass
-    port.close()

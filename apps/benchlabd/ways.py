@@ -48,8 +48,10 @@ class Dialler:
 
     def _place(self, path: str) -> str:
         """Return what names a device without an id: where it is plugged in."""
-        found = usb_port(Path(path).resolve().name, self.root)
-        return found.place if found is not None else path.removeprefix("/dev/")
+        for name in (Path(path).name, Path(path).resolve().name):
+            if (found := usb_port(name, self.root)) is not None:
+                return found.place
+        return path.removeprefix("/dev/")
 
 
 class Named:
@@ -69,7 +71,7 @@ class Named:
 class _Verdict:
     """What was found on a device node: a meter, or why none, and how long that is believed."""
 
-    node: tuple[int, int] | None
+    node: tuple[int, int]
     dev: str | None = None
     why: Absent | None = None
     until_ns: int | None = None
@@ -114,6 +116,9 @@ class Search:
     def _try(self, path: str) -> Link | None:
         """Return a link to the meter on a port, None if there is none; either is remembered."""
         node = _node(path)
+        if node is None:
+            self._verdicts.pop(path, None)
+            return None
         try:
             link = self._dialler.dial(path)
         except StrangerError as error:
@@ -140,13 +145,13 @@ class Search:
 
     def _nothing(self, paths: Sequence[str]) -> Absent:
         """Return why no meter was found, port by port."""
-        whys = [known.why for path in paths if (known := self._verdicts.get(path)) and known.why is not None]
-        there = [why for why in whys if not isinstance(why, NoPortError)]
-        if not there:
+        known = (self._verdicts.get(path) for path in paths)
+        whys = [verdict.why for verdict in known if verdict is not None and verdict.why is not None]
+        if not whys:
             first = f"no {self._first}, and no other port" if self._first is not None else "no port"
             return NoPortError(f"{first} that could be a power meter's", "plug it in, or name its port with --device")
-        fix = next((why.fix for why in there if why.fix), "")
-        return Absent("; ".join(why.reason for why in there), fix)
+        fix = next((why.fix for why in whys if why.fix), "")
+        return Absent("; ".join(why.reason for why in whys), fix)
 
 
 def _node(path: str) -> tuple[int, int] | None:
