@@ -15,7 +15,7 @@ from typing import Protocol
 
 import serial
 
-from benchlab.cli import holder
+from benchlab.cli import holders
 from benchlab.daemon import Absent
 
 NO_PORT = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR})
@@ -109,8 +109,8 @@ def refusal(error: OSError, path: str, root: Path = Path("/")) -> Absent:
     if error.errno in NO_PORT:
         return NoPortError(f"no {path}: nothing is plugged in there", "plug it in, or name its port with --device")
     if error.errno in BUSY:
-        who = holder({os.path.realpath(path)}, root)
-        return Absent(f"{path} is in use by {who or 'another process'}", "stop it, or take another port with --device")
+        who = " and ".join(holders({os.path.realpath(path)}, root)) or "another process"
+        return Absent(f"{path} is in use by {who}", "stop it, or take another port with --device")
     if error.errno in REFUSED:
         return _no_permission(path)
     return Absent(f"cannot open {path} as a serial port: {error.strerror or error}")
@@ -131,4 +131,3 @@ def _group(number: int) -> str:
         return getgrgid(number).gr_name
     except KeyError:
         return str(number)
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from benchlab import cli
 from benchlab.boards.model import PowerRange
@@ -14,10 +15,13 @@ from benchlab.daemon import Source
 from benchlab.errors import Exit, Fault
 from benchlab.recording import Collector, collect
 from benchlab.sim import LOAD_STEP_S, POWER_LAG_MS, SEED, SYSTEM_FULL_W, SYSTEM_IDLE_W, LoadModel
+from benchlabd.port import DEADLINE_NS, MS
 from benchlabd.scout import meters
 from benchlabd.simulated import SimulatedBoard
 
 COLLECTOR = Collector("benchlabd", "benchlab", disorder_ms=20)
+SLOWEST_MS = DEADLINE_NS // (2 * MS)
+"""How far back the middle of an exchange may lie when its reply has come; another device's line may be newer."""
 SAFE_HZ = 40.0
 
 EXAMPLES = """\
@@ -58,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
             return [SimulatedBoard(clock.now_ns, model, power, args.seed)]
         return meters(ctx.config.benchlab, clock.now_ns, is_chosen=args.device is not None, root=args.root)
 
-    return collect(COLLECTOR, args, ctx, 1.0 / hz, sources)
+    return collect(COLLECTOR if args.simulate else _real(ctx), args, ctx, 1.0 / hz, sources)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,6 +92,12 @@ def _simulator_options(p: argparse.ArgumentParser) -> None:
     number("--power-lag-ms", POWER_LAG_MS, "MS", "power follows the load this far behind")
     number("--idle-w", SYSTEM_IDLE_W, "W", "power of the whole computer without load")
     number("--full-w", SYSTEM_FULL_W, "W", "power of the whole computer under full load")
+
+
+def _real(ctx: Context) -> Collector:
+    """Return the collector of real devices: their lines come in the order of replies, not of readings."""
+    behind_ms = COLLECTOR.disorder_ms + SLOWEST_MS + ctx.config.benchlab.offset_ns // MS
+    return replace(COLLECTOR, disorder_ms=behind_ms)
 
 
 def _allowed_hz(args: argparse.Namespace, ctx: Context) -> float:

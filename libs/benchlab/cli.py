@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -184,18 +184,17 @@ def port_owner(port: int, root: Path = Path("/")) -> str | None:
     Source: proc_net(5), /proc/net/tcp.
     """
     sockets = {f"socket:[{inode}]" for inode in _listeners(root / "proc/net", port)}
-    return holder(sockets, root) if sockets else None
+    return next(holders(sockets, root), None) if sockets else None
 
 
-def holder(targets: Set[str], root: Path = Path("/")) -> str | None:
-    """Return a process that has one of these files open, as ``name (pid 123)``; None if we may not know.
+def holders(targets: Set[str], root: Path = Path("/")) -> Iterator[str]:
+    """Yield the processes that have one of these files open, as ``name (pid 123)``, as far as we may know.
 
     ``targets`` are as /proc/PID/fd shows them: paths without links, ``socket:[inode]``.
     """
     for process in (root / "proc").glob("[0-9]*"):
         if _has_open(process / "fd", targets):
-            return f"{_name_of(process)} (pid {process.name})"
-    return None
+            yield f"{_name_of(process)} (pid {process.name})"
 
 
 def _listeners(net: Path, port: int) -> list[str]:
