@@ -21,7 +21,7 @@ from benchctl.stopping import StopRequests
 from benchlab import cli
 from benchlab.boards.model import ROUND_TRIP_MS
 from benchlab.errors import Exit, Fault
-from benchlab.sim import SEED, LogNormal
+from benchlab.sim import SEED, Z_99, LogNormal
 
 EXAMPLES = f"""\
   benchctl emulate benchlab --link /tmp/ttyBENCHLAB0
@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
 def _value_options(p: argparse.ArgumentParser) -> None:
     group = p.add_argument_group("values", "by default those of benchlabd --simulate with the same seed")
     what = group.add_mutually_exclusive_group()
-    what.add_argument("--values", type=Path, metavar="FILE", help="JSON object of numbers by key; others are not there")
+    what.add_argument("--values", type=Path, metavar="FILE", help="JSON object of values by key; others are not there")
     what.add_argument(
         "--replay", type=Path, metavar="FILE", help="a recorded raw/benchlab.jsonl, from first reading on"
     )
@@ -143,7 +143,7 @@ def _latency(median_ms: float, p99_ms: float | None) -> LogNormal | None:
     """Return how long answers take. Raises ValueError for a percentile below the median."""
     if median_ms == 0:
         return None
-    usual = math.exp(2.3263478740408408 * ROUND_TRIP_MS.sigma)
+    usual = math.exp(Z_99 * ROUND_TRIP_MS.sigma)
     return LogNormal(median_ms, median_ms * usual if p99_ms is None else p99_ms)
 
 

@@ -10,7 +10,7 @@ from benchctl.emulator.device import Make
 from benchlab.boards import benchlab
 from benchlab.boards.benchlab import BENCHLAB_2, FANS, ORIGINAL, Contract, Product
 from benchlab.boards.identity import SIMULATED, SIMULATED_FIRMWARE
-from benchlab.boards.pmd import PMD2, PMD_USB, Meter
+from benchlab.boards.pmd import PMD2, PMD2_FIRMWARE, PMD_USB, Meter
 
 BOARDS = {"original": ORIGINAL, "bl2": BENCHLAB_2}
 METERS = {"pmd-usb": PMD_USB, "pmd2": PMD2}
@@ -18,7 +18,6 @@ PRODUCTS = (*BOARDS, *METERS)
 
 UID = (bytes.fromhex(SIMULATED) + b"-EMULATED").hex().upper()
 NAME = "EMULATOR"
-PMD2_FIRMWARE = 0
 UID_BYTES = 12
 
 BOARD_FORBIDDEN = {

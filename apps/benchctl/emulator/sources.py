@@ -10,14 +10,14 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from benchctl.emulator.device import Make
-from benchctl.emulator.wire import SUMS, Values
+from benchctl.emulator.wire import COMPUTED, Values
 from benchlab.boards.model import BoardModel, PowerRange
 from benchlab.event import META, Event
 from benchlab.log.lines import LineDecoder
 from benchlab.sim import NS, SEED, LoadModel
 
 WIRES = 6
-LONGEST_LINES_TOLD = 10
+LINES_TOLD = 10
 
 
 class Source(Protocol):
@@ -36,7 +36,7 @@ class Given:
     """The same values until others are given. Raises ValueError for what the product cannot show."""
 
     def __init__(self, make: Make, values: Values) -> None:
-        unknown = sorted(set(values) - make.keys - SUMS)
+        unknown = sorted(set(values) - make.keys - COMPUTED)
         if unknown:
             raise ValueError(f"{unknown[0]}: a {make.title} does not show this")
         self._frame = make.encode(values)
@@ -154,7 +154,7 @@ class _Lines:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield from self._reading(number, line)
-        if self._bad > LONGEST_LINES_TOLD:
+        if self._bad > LINES_TOLD:
             self._say(f"{self._path}: {self._bad} lines left out in all")
 
     def _reading(self, number: int, line: bytes) -> Iterator[tuple[Event, bytes]]:
@@ -162,7 +162,7 @@ class _Lines:
             event = self._decoder.decode_line(line.rstrip(b"\n"))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return self._leave_out(number, f"{self._decoder.reason_for(error)}: {error}")
-        if event.source == META or not self._make.keys.union(SUMS).intersection(event.kv):
+        if event.source == META or not self._make.keys.union(COMPUTED).intersection(event.kv):
             return
         try:
             yield event, self._make.encode(event.kv)
@@ -171,19 +171,19 @@ class _Lines:
 
     def _leave_out(self, number: int, why: str) -> None:
         self._bad += 1
-        if self._bad <= LONGEST_LINES_TOLD:
+        if self._bad <= LINES_TOLD:
             self._say(f"{self._path}:{number}: left out: {why}")
 
 
 def read_values(path: Path) -> Values:
-    """Return the values of a JSON file: keys of the catalog, or rails as ``{"eps1": {"v": 12, "a": 3, "w": 36}}``.
+    """Return the values of a JSON file, by keys of the catalog, or rails as ``{"eps1": {"v": 12, "a": 3, "w": 36}}``.
 
     Raises OSError where there is no file, ValueError for what is no such object.
     """
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=dict[str, float | dict[str, float]])
+        found = msgspec.json.decode(path.read_bytes(), type=dict[str, float | bool | str | dict[str, float]])
     except msgspec.DecodeError as error:
-        raise ValueError(f"{path}: {error}; expected an object of numbers by key") from None
+        raise ValueError(f"{path}: {error}; expected an object of values by key") from None
     values: dict[str, object] = {}
     for key, value in found.items():
         values |= {f"{key}_{letter}": v for letter, v in value.items()} if isinstance(value, dict) else {key: value}

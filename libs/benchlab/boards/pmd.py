@@ -100,8 +100,8 @@ def decode_usb(data: bytes) -> tuple[UsbRail, ...]:
 
 
 def encode_usb(rails: tuple[UsbRail, ...]) -> bytes:
-    """Return the bytes of the four inputs of a PMD-USB."""
-    return _USB.pack(*(number for rail in rails for number in rail))
+    """Return the bytes of the four inputs of a PMD-USB. Raises ValueError for what does not fit."""
+    return _pack(_USB, *(number for rail in rails for number in rail))
 
 
 def decode_pmd2(data: bytes) -> Pmd2Frame:
@@ -115,11 +115,18 @@ def decode_pmd2(data: bytes) -> Pmd2Frame:
 
 
 def encode_pmd2(frame: Pmd2Frame) -> bytes:
-    """Return the bytes of a PMD2's readings."""
+    """Return the bytes of a PMD2's readings. Raises ValueError for what does not fit."""
     rails = (number for rail in frame.rails for number in rail)
-    return _PMD2.pack(frame.vdd_mv, frame.chip, *rails, *frame.sums, *frame.ocp)
+    return _pack(_PMD2, frame.vdd_mv, frame.chip, *rails, *frame.sums, *frame.ocp)
 
 
 def _check(data: bytes, layout: struct.Struct) -> None:
     if len(data) != layout.size:
         raise ValueError(f"found a frame of {len(data)} bytes, expected {layout.size}")
+
+
+def _pack(layout: struct.Struct, *numbers: int) -> bytes:
+    try:
+        return layout.pack(*numbers)
+    except struct.error as error:
+        raise ValueError(str(error)) from None
