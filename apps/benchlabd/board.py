@@ -17,6 +17,7 @@ from benchlabd.readings import decoder_of
 from benchlabd.rtt import RoundTrips
 
 RETRIES = 2
+PLUG_IN = "plug it in again"
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class Way(Protocol):
 class Board:
     """One BENCHLAB, PMD-USB or PMD2.
 
-    A reply that is no reply is thrown away, the line is left alone until it is quiet, and the reading is asked for
-    again, twice at most. Then the device is to say anew who it is, and after that the port is opened again.
+    A reply that is none is thrown away, the line is left alone until it is quiet, and when the device is in step again
+    the reading is asked for once more, twice at most. Then it has to introduce itself anew, and after that the port is
+    opened again.
     ``offset_ns`` is how old a reading is when it is given, where the operator has measured that.
     """
 
@@ -75,7 +77,7 @@ class Board:
         except LineGoneError as gone:
             self._let_go()
             self._lost = f"gone from {link.path} ({gone}): unplugged, or switched off"
-            raise Absent(self._lost) from None
+            raise Absent(self._lost, PLUG_IN) from None
         except OutOfStepError as error:
             if self._is_in_doubt:
                 self._let_go()
@@ -86,8 +88,10 @@ class Board:
     def _connect(self) -> Link:
         try:
             link = self._way.connect(self._known)
-        except NoPortError as error:
-            raise Absent(self._lost or error.reason, error.fix) from None
+        except NoPortError:
+            if self._lost:
+                raise Absent(self._lost, PLUG_IN) from None
+            raise
         self._take(link)
         return link
 
@@ -125,16 +129,29 @@ class Board:
         why = ""
         for attempt in range(1 + RETRIES):
             try:
+                if attempt:
+                    self._get_in_step(link)
                 exchange, kv = self._exchange(link)
             except OutOfStepError as error:
-                why = str(error)
-                link.port.drain()
+                why = why or str(error)
                 continue
             yield self._stamped(link, exchange, kv)
             if attempt:
                 yield self._note("resynchronised", {"attempts": 1 + attempt, "why": why})
             return
+        link.port.drain()
         raise OutOfStepError(why)
+
+    def _get_in_step(self, link: Link) -> None:
+        """Make sure that the next reply is the reply to the next request.
+
+        Replies come in the order of requests, and the one to this request is like no reading. So once it has come, no
+        reading that was asked for before can come any more, however late.
+        """
+        link.port.drain()
+        found = link.port.ask(link.device.identify).data
+        if found != link.device.vendor_data:
+            raise OutOfStepError(f"found {found.hex()}, expected {link.device.vendor_data.hex()} as before")
 
     def _exchange(self, link: Link) -> tuple[Exchange, dict[str, Value]]:
         device = link.device

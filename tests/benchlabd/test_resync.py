@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchctl.emulator.emulator import Emulator
-from benchlab.daemon import Transient
+from benchctl.emulator.products import make
+from benchlab.boards.benchlab import Rail
+from benchlab.daemon import Absent, Transient
 from benchlab.daemon.source import identity_of
-from support.meters import FRAME_6, UID_A, FakeLine, Time, on_lines, source, take, why_not
+from support.meters import FRAME_6, MS, ORIGINAL_6, UID_A, FakeLine, Time, a_frame, on_lines, source, take, why_not
 
 VALUES = {"eps1_v": 12.0, "eps1_a": 10.0, "eps1_w": 120.0, "atx12v_v": 12.0, "vdd_v": 3.3, "vref_v": 3.0}
 
@@ -84,7 +88,7 @@ def test_implausible_frame_twice_is_never_shown_and_a_true_one_after_it_is() -> 
     board = on_lines([line], time)
     take(board)
     frames = [bytes(216), bytes(216), FRAME_6]
-    line.answer_with(lambda request: frames.pop(0) if request == b"\1" else b"")
+    line.answer_with(lambda request: frames.pop(0) if request == b"\1" else None)
     readings = list(board.sample())
     assert readings[0].kv["vdd_v"] == 3.3
     (note,) = [reading.kv for reading in readings if reading.kv.get("event") == "resynchronised"]
@@ -98,7 +102,7 @@ def test_tail_of_a_late_reply_is_awaited_before_the_next_request() -> None:
     board = on_lines([line], time)
     take(board)
     replies = [FRAME_6[:100], FRAME_6]
-    line.answer_with(lambda request: replies.pop(0) if request == b"\1" else b"")
+    line.answer_with(lambda request: replies.pop(0) if request == b"\1" else None)
     line.push(FRAME_6[100:], 320_000_000)  # 70 ms behind the deadline
     assert next(iter(board.sample())).kv["vdd_v"] == 3.3
 
@@ -126,3 +130,67 @@ def test_device_with_another_id_does_not_go_on_as_this_one() -> None:
     line.answer_with(lambda request: other.get(request, b""))
     why_not(board)
     assert "found BENCHLAB 000000000000000000000000, expected 0123456789ABCDEF01234567" in str(why_not(board))
+
+
+NOISE = st.one_of(
+    st.tuples(st.just("drop"), st.just(0)),
+    st.tuples(st.just("short"), st.integers(1, 215)),
+    st.tuples(st.just("late"), st.integers(1, 3000)),
+    st.tuples(st.just("garbage"), st.integers(1, 500)),
+    st.tuples(st.just("greeting"), st.integers(0, 3)),
+)
+
+
+class NoisyLine(FakeLine):
+    """A board whose n-th reply goes wrong as ``noise`` says, and whose readings say which they are."""
+
+    def __init__(self, time: Time, noise: dict[int, tuple[str, int]]) -> None:
+        super().__init__(time)
+        self._noise = noise
+        self._free_ns = 0
+        self._wire = make("original", 6, UID_A)
+        self.exchanges = 0
+
+    def write(self, data: bytes) -> None:
+        kind, amount = self._noise.get(self.exchanges, ("", 0))
+        self.exchanges += 1
+        self.written.append(data)
+        sampled_ns = self._time.ns + MS
+        frame = FRAME_6
+        if data == b"\1":
+            rails = (Rail(12_000, len(self.sampled_ns), 12 * len(self.sampled_ns)),) + (Rail(12_000, 0, 0),) * 10
+            frame = ORIGINAL_6.encode(a_frame(ORIGINAL_6, rails=rails))
+            self.sampled_ns.append(sampled_ns)
+        reply = self._device.answer(data, lambda: frame)
+        if kind == "drop":
+            return
+        if kind == "garbage":
+            self.push(bytes(n * 37 % 256 for n in range(amount)), MS // 2)
+        if kind == "greeting":
+            self.push(self._wire.welcome, amount * MS)
+        due_ns = max(sampled_ns + MS + (amount * MS if kind == "late" else 0), self._free_ns)
+        self._free_ns = due_ns  # a board answers one request after the other
+        self._coming.append((due_ns, reply[:-amount] if kind == "short" else reply))
+
+
+@given(st.dictionaries(st.integers(4, 60), NOISE, max_size=12))
+def test_no_noise_ever_makes_a_reading_of_another_time_or_stops_them_for_good(
+    noise: dict[int, tuple[str, int]],
+) -> None:
+    time = Time()
+    line = NoisyLine(time, noise)
+    board = on_lines([line] * 1000, time)
+    readings = []
+    while line.exchanges < 80:
+        try:
+            readings += [reading for reading in board.sample() if reading.source is None]
+        except (Absent, Transient):
+            time.ns += 500 * MS
+        time.ns += 100 * MS
+    assert len(readings) >= 10
+    for reading in readings:
+        assert reading.ts_ns is not None and reading.unc_ns is not None
+        assert reading.kv["eps1_v"] == 12.0 and reading.kv["fan9_rpm"] == 800
+        number = round(float(str(reading.kv["eps1_a"])) * 1000)
+        assert abs(reading.ts_ns - line.sampled_ns[number]) <= reading.unc_ns
+    assert set(line.written) <= {bytes((opcode,)) for opcode in ORIGINAL_6.commands}

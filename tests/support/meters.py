@@ -66,7 +66,7 @@ class FakeLine:
     def __init__(
         self,
         time: Time,
-        answer: Callable[[bytes], bytes] | None = None,
+        answer: Callable[[bytes], bytes | None] = lambda request: None,
         there_ns: Callable[[], int] = lambda: MS,
         back_ns: Callable[[], int] = lambda: MS,
         made: Make | None = None,
@@ -80,8 +80,8 @@ class FakeLine:
         self.written: list[bytes] = []
         self.is_closed = False
 
-    def answer_with(self, answer: Callable[[bytes], bytes]) -> None:
-        """Have the device answer so from now on."""
+    def answer_with(self, answer: Callable[[bytes], bytes | None]) -> None:
+        """Have the device answer so from now on, and as it should where that is None."""
         self._answer = answer
 
     def push(self, data: bytes, after_ns: int = 0) -> None:
@@ -93,7 +93,9 @@ class FakeLine:
         sampled_ns = self._time.ns + self._there_ns()
         if data == b"\1":
             self.sampled_ns.append(sampled_ns)
-        reply = self._answer(data) if self._answer else self._device.answer(data, lambda: FRAME_6)
+        reply = self._answer(data)
+        if reply is None:
+            reply = self._device.answer(data, lambda: FRAME_6)
         if reply:
             self._coming.append((sampled_ns + self._back_ns(), reply))
 
