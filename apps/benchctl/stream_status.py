@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -145,14 +146,24 @@ def _follow(found: dict[Address, SourceStatus], story: Iterable[Event]) -> None:
             reason, fix = _text(event, "reason"), _text(event, "fix")
             found[which, event.dev] = SourceStatus(which, event.dev, "down", event.ts_ns, reason, fix)
         elif told == "source_up" and isinstance(which, str):
+            for address in [known for known in found if known[1] in _ports(event)]:
+                del found[address]  # what was called by its port has said who it is
             found[which, event.dev] = SourceStatus(which, event.dev, "up", event.ts_ns)
 
 
 def _listed(start: Event) -> list[Address]:
     """Return the sources that a ``start`` line lists."""
-    listed = start.kv.get("sources")
-    rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-    return [(row["source"], _dev(row)) for row in rows if isinstance(row.get("source"), str)]
+    return [(row["source"], _dev(row)) for row in _table(start) if isinstance(row.get("source"), str)]
+
+
+def _ports(up: Event) -> set[str]:
+    """Return the ports on which the devices of a ``source_up`` line are."""
+    return {row["port"] for row in _table(up) if isinstance(row.get("port"), str)}
+
+
+def _table(event: Event) -> list[dict[str, Any]]:
+    listed = event.kv.get("sources")
+    return [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
 
 
 def _dev(row: Mapping[str, object]) -> str | None:

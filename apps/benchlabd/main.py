@@ -1,23 +1,34 @@
-"""Records power, temperatures and fans from a BENCHLAB into raw/benchlab.jsonl."""
+"""Records power, temperatures and fans from BENCHLAB, PMD-USB and PMD2 into raw/benchlab.jsonl."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 
 from benchlab import cli
 from benchlab.boards.model import PowerRange
 from benchlab.cli import Context
 from benchlab.clock import SessionClock
+from benchlab.daemon import Source
 from benchlab.errors import Exit, Fault
 from benchlab.recording import Collector, collect
 from benchlab.sim import LOAD_STEP_S, POWER_LAG_MS, SEED, SYSTEM_FULL_W, SYSTEM_IDLE_W, LoadModel
+from benchlabd.port import DEADLINE_NS, MS
+from benchlabd.scout import meters
 from benchlabd.simulated import SimulatedBoard
 
 COLLECTOR = Collector("benchlabd", "benchlab", disorder_ms=20)
+SLOWEST_MS = DEADLINE_NS // (2 * MS)
+"""How far back the middle of an exchange may lie when its reply has come; another device's line may be newer."""
 SAFE_HZ = 40.0
 
 EXAMPLES = """\
+  benchlabd                                     the BENCHLAB on /dev/ttyACM0, else on another port
+  benchlabd --device auto                       every meter that is plugged in, now or later
+  benchlabd --device /dev/ttyACM1 --hz 40
+  benchlabd --once                              show one reading, or why there is none
   benchlabd --simulate
   benchlabd --session dev --simulate --hz 20
   benchlabd --simulate --idle-w 60 --full-w 320 --load-step-s 5
@@ -40,30 +51,31 @@ def main(argv: list[str] | None = None) -> int:
         args,
         {
             "general.sample_hz": (args.hz, "--hz"),
-            "benchlab.device": (args.device, "--device"),
+            "benchlab.device": (",".join(args.device) if args.device else None, "--device"),
             "benchlab.baud": (args.baud, "--baud"),
         },
     )
     hz = _allowed_hz(args, ctx)
-    if not args.simulate:
-        raise Fault(
-            f"cannot read {ctx.config.benchlab.device}: this version has no reader of BENCHLAB devices, "
-            "only the simulator; add --simulate",
-            Exit.USAGE,
-        )
 
-    def sources(clock: SessionClock, starts_ns: int) -> list[SimulatedBoard]:
-        return [SimulatedBoard(clock.now_ns, model, power, args.seed)]
+    def sources(clock: SessionClock, starts_ns: int) -> Sequence[Source]:
+        if args.simulate:
+            return [SimulatedBoard(clock.now_ns, model, power, args.seed)]
+        return meters(ctx.config.benchlab, clock.now_ns, is_chosen=args.device is not None, root=args.root)
 
-    return collect(COLLECTOR, args, ctx, 1.0 / hz, sources)
+    return collect(COLLECTOR if args.simulate else _real(ctx), args, ctx, 1.0 / hz, sources)
 
 
 def _parser() -> argparse.ArgumentParser:
-    p = cli.parser("benchlabd", "Record power, temperatures and fans from a BENCHLAB.", EXAMPLES)
+    p = cli.parser("benchlabd", "Record power, temperatures and fans from BENCHLAB, PMD-USB and PMD2.", EXAMPLES)
     cli.collector_options(p)
     p.add_argument("--hz", type=float, metavar="HZ", help="readings a second, up to 40 (default: 10)")
     p.add_argument("--allow-fast-polling", action="store_true", help="let --hz exceed the 40 that the device stands")
-    p.add_argument("--device", metavar="DEV", help="serial device (default: /dev/ttyACM0)")
+    p.add_argument(
+        "--device",
+        action="append",
+        metavar="DEV",
+        help="serial port (repeatable), or auto: every meter that answers (default: /dev/ttyACM0, then the others)",
+    )
     p.add_argument("--baud", type=int, metavar="N", help="serial speed (default: 115200)")
     _simulator_options(p)
     return p
@@ -80,6 +92,12 @@ def _simulator_options(p: argparse.ArgumentParser) -> None:
     number("--power-lag-ms", POWER_LAG_MS, "MS", "power follows the load this far behind")
     number("--idle-w", SYSTEM_IDLE_W, "W", "power of the whole computer without load")
     number("--full-w", SYSTEM_FULL_W, "W", "power of the whole computer under full load")
+
+
+def _real(ctx: Context) -> Collector:
+    """Return the collector of real devices: their lines come in the order of replies, not of readings."""
+    behind_ms = COLLECTOR.disorder_ms + SLOWEST_MS + ctx.config.benchlab.offset_ns // MS
+    return replace(COLLECTOR, disorder_ms=behind_ms)
 
 
 def _allowed_hz(args: argparse.Namespace, ctx: Context) -> float:

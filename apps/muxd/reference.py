@@ -125,7 +125,12 @@ class Reference:
         return None
 
     def _never_seen(self, b_ns: int, known_ns: int, final: bool) -> str:
-        """Wait for a first sample as long as a stretch could have lasted, then tell "not yet" from "none"."""
+        """Wait for a first sample as long as a stretch could have lasted, then tell "not yet" from "none".
+
+        What had begun before is gone over the whole interval: that is a gap.
+        """
+        if any(all(member.begins_by(b_ns) for member in entry) for entry in self._entries):
+            return GAP
         limit_ns = b_ns + self._max_gap_ns
         if known_ns <= limit_ns and not final:
             return PENDING

@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -184,12 +184,17 @@ def port_owner(port: int, root: Path = Path("/")) -> str | None:
     Source: proc_net(5), /proc/net/tcp.
     """
     sockets = {f"socket:[{inode}]" for inode in _listeners(root / "proc/net", port)}
-    if not sockets:
-        return None
+    return next(holders(sockets, root), None) if sockets else None
+
+
+def holders(targets: Set[str], root: Path = Path("/")) -> Iterator[str]:
+    """Yield the processes that have one of these files open, as ``name (pid 123)``, as far as we may know.
+
+    ``targets`` are as /proc/PID/fd shows them: paths without links, ``socket:[inode]``.
+    """
     for process in (root / "proc").glob("[0-9]*"):
-        if _has_open(process / "fd", sockets):
-            return f"{_name_of(process)} (pid {process.name})"
-    return None
+        if _has_open(process / "fd", targets):
+            yield f"{_name_of(process)} (pid {process.name})"
 
 
 def _listeners(net: Path, port: int) -> list[str]:
@@ -206,7 +211,7 @@ def _listeners(net: Path, port: int) -> list[str]:
     return found
 
 
-def _has_open(fds: Path, targets: set[str]) -> bool:
+def _has_open(fds: Path, targets: Set[str]) -> bool:
     try:
         return any(_target(fd) in targets for fd in fds.iterdir())
     except OSError:  # not ours to look into, or gone meanwhile

@@ -57,11 +57,12 @@ class Cpu(Section, frozen=True):
 
 
 class BenchLab(Section, frozen=True):
-    """``[benchlab]``: the BENCHLAB power meter on USB."""
+    """``[benchlab]``: the BENCHLAB power meter on USB; ``offset_ns`` is how old its readings are when it gives them."""
 
     device: Annotated[str, Meta(min_length=1)] = "/dev/ttyACM0"
     baud: Annotated[int, Meta(ge=50, le=4_000_000)] = 115_200
     calibration_interval_sec: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
+    offset_ns: Annotated[int, Meta(ge=0, le=10_000_000_000)] = 0
 
 
 class Pipeline(Section, frozen=True):

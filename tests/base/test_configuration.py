@@ -33,6 +33,7 @@ OTHER: dict[str, list[Any]] = {
     "benchlab.device": ["/dev/a", "/dev/b", "/dev/c"],
     "benchlab.baud": [9600, 19200, 38400],
     "benchlab.calibration_interval_sec": [1.0, 2.0, 3.0],
+    "benchlab.offset_ns": [1, 1000, 40_000_000],
     "pipeline.stage_a": ["a", "b", "c"],
     "pipeline.stage_b": ["a", "b", "c"],
     "pipeline.pairs": [[["a", "b"]], [["b", "c"]], [["c", "d"]]],

@@ -197,6 +197,18 @@ def test_source_that_only_looks_for_devices_is_not_quiet_once_it_found_one(
     assert found == [("benchlab.usb", "0123", "up")]
 
 
+def test_device_that_was_called_by_its_port_is_not_shown_twice_once_it_said_who_it_is(
+    benchctl: Benchctl, session: Session, writer: LogWriter
+) -> None:
+    rows: list[dict[str, Any]] = [{"source": "pmd.usb", "dev": "0123", "port": "/dev/ttyACM0"}]
+    line = meta(session.clock().now_ns(), "source_up", {"which": "pmd.usb", "sources": rows})
+    line.dev = "0123"
+    writer.start({"sources": [{"source": "benchlab.usb", "dev": f"/dev/ttyACM{n}"} for n in range(2)]})
+    writer.write([line])
+    found = [(source["source"], source["dev"], source["state"]) for source in only_stream(benchctl)["sources"]]
+    assert found == [("benchlab.usb", "/dev/ttyACM1", "quiet"), ("pmd.usb", "0123", "up")]
+
+
 def test_sources_of_a_writer_before_the_last_start_are_forgotten(benchctl: Benchctl, session: Session) -> None:
     now_ns = session.clock().now_ns()
     start = meta(now_ns, "start", {"sources": [{"source": "cpu.psutil"}]})

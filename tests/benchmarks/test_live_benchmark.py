@@ -29,3 +29,15 @@ def test_daemons_are_watched_while_frames_pass() -> None:
 def test_frame_waits_for_the_first_that_is_newer_by_the_disorder() -> None:
     waits_ms = vouched_after_ms([0.0, 0.015, 0.021, 0.030, 0.045])
     assert [round(wait) for wait in waits_ms] == [21, 30, 24]
+
+
+def test_boards_are_read_by_both_programs() -> None:
+    command = [sys.executable, "-m", "benchmarks", "board", "--seconds", "2", "--json"]
+    done = subprocess.run(command, env=program_env(), cwd=REPOSITORY, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["Board"]
+    assert set(found) == {"10 Hz", "100 Hz"}
+    for programs in found.values():
+        assert set(programs) == {"benchlabd", "maker's client"}
+        assert all(one["readings_s"] > 1 for one in programs.values())
+        assert programs["benchlabd"]["trip_ms"]["p50"] > 0

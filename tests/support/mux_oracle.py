@@ -338,6 +338,8 @@ def complete(verdict: Verdict, used: list[Line], rules: Rules, end: int) -> dict
             sims[meter.source] = sims.get(meter.source, False) or any(s.sim for s in inputs)
         break
     else:
+        if reason == "no_source" and any(begins(entry, all_meters, b) for entry in rules.power_sources):
+            reason = "gap"
         if reason == "no_source" and any(
             begins(entry, all_meters, b + rules.max_gap_ns) for entry in rules.power_sources
         ):

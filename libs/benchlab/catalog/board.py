@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from benchlab.catalog.power_tree import BOARD, RAILS
+from benchlab.catalog.power_tree import BOARD, PMD, PMD_RAILS, RAILS
 from benchlab.catalog.signal import Labels, Signal
 
 SOURCE = BOARD
+PMD_SOURCE = PMD
 FANS = range(1, 10)
 INPUTS = range(1, 14)
 
@@ -33,21 +34,23 @@ def _rail(source: str, key: str, rail: str, quantity: Literal["V", "A", "W"], te
     )
 
 
-def _rails() -> Iterator[Signal]:
-    yield _rail(SOURCE, "v_sys", "sys", "V", "Voltage of the whole board")
-    yield _rail(SOURCE, "i_sys", "sys", "A", "Current of the whole board")
-    yield _rail(SOURCE, "p_sys", "sys", "W", "Power of the whole board, the sum of its inputs")
+def _rails(source: str, rails: Iterable[str]) -> Iterator[Signal]:
+    yield _rail(source, "v_sys", "sys", "V", "Voltage of the whole board")
+    yield _rail(source, "i_sys", "sys", "A", "Current of the whole board")
+    yield _rail(source, "p_sys", "sys", "W", "Power of the whole board, the sum of its inputs")
     for name, text in (("cpu", "CPU"), ("gpu", "GPU"), ("mb", "mainboard")):
-        yield _rail(SOURCE, f"{name}_w", name, "W", f"Power of the {text} rails, summed")
-    for rail in RAILS:
-        yield _rail(SOURCE, f"{rail}_v", rail, "V", f"Voltage of {rail}")
-        yield _rail(SOURCE, f"{rail}_a", rail, "A", f"Current of {rail}")
-        yield _rail(SOURCE, f"{rail}_w", rail, "W", f"Power of {rail}")
+        yield _rail(source, f"{name}_w", name, "W", f"Power of the {text} rails, summed")
+    for rail in rails:
+        yield _rail(source, f"{rail}_v", rail, "V", f"Voltage of {rail}")
+        yield _rail(source, f"{rail}_a", rail, "A", f"Current of {rail}")
+        yield _rail(source, f"{rail}_w", rail, "W", f"Power of {rail}")
 
 
-def _gauge(key: str, unit: str, text: str, name: str, labels: Labels = (), family: str = "") -> Signal:
+def _gauge(
+    key: str, unit: str, text: str, name: str, labels: Labels = (), family: str = "", source: str = SOURCE
+) -> Signal:
     return Signal(
-        SOURCE,
+        source,
         key,
         unit,
         "gauge",
@@ -77,18 +80,47 @@ def _climate() -> Iterator[Signal]:
         fan = (("fan", str(n)),)
         yield _gauge(f"fan{n}_rpm", "rpm", f"Speed of fan {n}", "fan_rpm", fan, "Speed of a fan")
         yield _gauge(f"fan{n}_pct", "%", f"Duty of fan {n}", "fan_duty_ratio", fan, "Duty of a fan")
-    names = {f"vin{n}_v": (str(n), f"Voltage at measuring input {n}") for n in INPUTS}
-    names["vdd_v"] = ("vdd", "Supply of the board's own processor")
-    names["vref_v"] = ("vref", "Reference of the board's converter")
-    for key, (name, text) in names.items():
-        labels = (("input", name),)
-        yield _gauge(key, "V", text, "input_volts", labels, "Voltage at an input that carries no current")
+    external = (("fan", "external"),)
+    yield _gauge("fan_ext_pct", "%", "Duty that the mainboard asks for", "fan_duty_ratio", external, "Duty of a fan")
+    for n in INPUTS:
+        yield _input(f"vin{n}_v", str(n), f"Voltage at measuring input {n}")
+    yield _input("vref_v", "vref", "Reference of the board's converter")
+
+
+def _input(key: str, name: str, text: str, source: str = SOURCE) -> Signal:
+    family = "Voltage at an input that carries no current"
+    return _gauge(key, "V", text, "input_volts", (("input", name),), family, source)
+
+
+def _words() -> Iterator[Signal]:
+    texts = {
+        "fan_switch": "Where the fan switch stands: auto, half or full",
+        "rgb_switch": "Where the light switch stands: work or play",
+        "faults": "Faults that the board sees now, by the maker's names",
+        "faults_latched": "Faults that the board has seen and keeps in mind",
+    }
+    for key, text in texts.items():
+        yield Signal(SOURCE, key, "", "info", text, influx="string")
+    yield Signal(SOURCE, "rgb_ext", "", "info", "Whether external lights are connected", influx="boolean")
+
+
+def _of_any_meter(source: str) -> Iterator[Signal]:
+    """Yield what every power meter may say."""
+    yield _input("vdd_v", "vdd", "Supply of the board's own processor", source)
+    text = "Readings that the device gave and that cannot be right, or contradict others"
+    yield Signal(source, "suspect", "", "info", text, influx="string")
+    text = "All that a device of unknown firmware sent, not interpreted"
+    yield Signal(source, "raw_hex", "", "info", text, influx="string")
 
 
 def signals() -> Iterator[Signal]:
     """Yield every signal of the board, and of the meters of the edge."""
-    yield from _rails()
+    yield from _rails(SOURCE, RAILS)
     yield from _climate()
+    yield from _words()
+    yield from _of_any_meter(SOURCE)
+    yield from _rails(PMD_SOURCE, PMD_RAILS)
+    yield from _of_any_meter(PMD_SOURCE)
     yield _rail("edge.*", "power_total_watts", "total", "W", "Power of the whole device")
     yield _rail("edge.*", "power_voltage_volts", "total", "V", "Voltage at the device's input")
     yield _rail("edge.*", "power_current_amps", "total", "A", "Current at the device's input")

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from itertools import combinations
 
 BOARD = "benchlab.usb"
+PMD = "pmd.usb"
 
 _CPU_RAILS = ("eps1", "eps2")
 _BOARD_RAILS = ("atx3v", "atx5v", "atx5vsb", "atx12v")
@@ -31,7 +32,10 @@ RAIL_SUMS = {
 RAILS = (*RAIL_SUMS["sys"], *(wire for wires in WIRES.values() for wire in wires))
 """Rails of a BENCHLAB by index; the wires are parts of hpwr1 and hpwr2 and belong to no sum."""
 
-BOARDS: dict[str, tuple[str, ...]] = {BOARD: RAILS}
+PMD_RAILS = tuple(rail for rail in RAIL_SUMS["sys"] if rail != "hpwr2")
+"""Rails of a PMD2; a PMD-USB has those of EPS and two of PCIe."""
+
+BOARDS: dict[str, tuple[str, ...]] = {BOARD: RAILS, PMD: PMD_RAILS}
 """The sources that measure rails, and which."""
 
 _DRAWN_FROM = {
@@ -105,7 +109,8 @@ def _declared() -> dict[str, list[str]]:
 def _of_board(source: str, rails: Collection[str]) -> dict[str, list[str]]:
     """Return what the meters of a board contain, of each other and of what draws from them."""
     parts = {f"{source}:p_sys": [*(f"{source}:{name}_w" for name in ("cpu", "mb", "gpu")), "cpu.rapl:psys_w"]}
-    within = {name: RAIL_SUMS[name] for name in ("cpu", "mb", "gpu")} | WIRES
+    wired = {plug: wires for plug, wires in WIRES.items() if plug in rails}
+    within = {name: RAIL_SUMS[name] for name in ("cpu", "mb", "gpu")} | wired
     for whole, names in within.items():
         parts[f"{source}:{whole}_w"] = [f"{source}:{rail}_w" for rail in names if rail in rails]
     for meter, feeds in _DRAWN_FROM.items():

@@ -79,6 +79,8 @@ def _table(events: Sequence[Event]) -> str:
 
 def _lines(event: Event) -> list[str]:
     if event.source == META:
+        if event.kv["event"] != "source_down":
+            return []
         fix = f" ({event.kv['fix']})" if "fix" in event.kv else ""
         which = f"{event.kv['which']} {event.dev}" if event.dev else event.kv["which"]
         return [f"{which}: absent: {event.kv['reason']}{fix}"]

@@ -156,7 +156,8 @@ class Worker:
             fields["sources"] = [describe(self.source, self._schedule.period_ns / NS)]
             self._said = dict(identity)
         self._down = None
-        log.info("%s is up", self._title())
+        of = ", ".join(f"{key} {value}" for key, value in identity.items())
+        log.info("%s is up%s", self._title(), f": {of}" if of else "")
         self._tell("source_up", fields)
 
     def _title(self) -> str:
