@@ -25,12 +25,13 @@ class Options:
 
     ``now_ns`` is the session's timeline, ``root`` the prefix of /proc and /sys. ``simulated`` is the load
     under which to make up what is not there, with ``seed`` for its chance; None makes up nothing.
+    ``device_index`` picks one GPU, None takes all.
     """
 
     now_ns: Callable[[], int]
     period_s: float
     root: Path = Path("/")
-    device_index: int = 0
+    device_index: int | None = None
     simulated: LoadModel | None = None
     seed: int = SEED
 
