@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from telemetryd.nvml.codes import BROKEN, NEVER
-from telemetryd.nvml.metrics import Answer, Question
+from telemetryd.nvml.metrics import Answer, Fields, Question
 
 _MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
 """Where a field's value is, by its type (nvmlValueType_t)."""
@@ -46,7 +46,7 @@ class Interview:
                 return answer
         return {}
 
-    def fields(self, table: Mapping[int, Callable[[int], Answer]]) -> Answer:
+    def fields(self, table: Fields) -> Answer:
         """Return the answers to fields, which are asked in one call."""
         numbers = [number for number in table if number not in self._never]
         if not numbers:

@@ -25,7 +25,7 @@ def load() -> Any:
     try:
         library = ctypes.CDLL(LIBRARY)
     except OSError as error:
-        raise Absent(f"{LIBRARY} cannot be loaded: {error}", INSTALL) from error
+        raise Absent(f"cannot load {error}", INSTALL) from error
     import pynvml
 
     pynvml.nvmlLib = library

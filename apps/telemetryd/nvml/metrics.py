@@ -31,16 +31,23 @@ def joules(millijoules: int) -> float:
     return round(millijoules / 1e3, 3)
 
 
-FIELDS: Mapping[int, Callable[[int], Answer]] = {
+Fields = Mapping[int, Callable[[int], Answer]]
+"""Fields are asked in one call; every one has a return code of its own."""
+
+FIELDS: Fields = {
     POWER_INSTANT: lambda value: {"power_w": watts(value)},
-    POWER_AVERAGE: lambda value: {"power_avg_w": watts(value)},
     ENERGY: lambda value: {"energy_j": joules(value)},
+}
+"""Asked at each sample."""
+
+FIELDS_EACH_SECOND: Fields = {
+    POWER_AVERAGE: lambda value: {"power_avg_w": watts(value)},
     # 0 is what boards answer whose memory has no sensor
     MEMORY_TEMPERATURE: lambda value: {"mem_temp_c": float(value)} if value else {},
 }
-"""Asked in one call at each sample; every field has a return code of its own."""
+"""Asked once a second: an average over just that time, and what moves slowly."""
 
-LIMITS: Mapping[int, Callable[[int], Answer]] = {
+LIMITS: Fields = {
     POWER_MIN_LIMIT: lambda value: {"power_limit_min_w": watts(value)},
     POWER_MAX_LIMIT: lambda value: {"power_limit_max_w": watts(value)},
     POWER_DEFAULT_LIMIT: lambda value: {"power_limit_default_w": watts(value)},
@@ -139,17 +146,22 @@ EACH_SAMPLE: tuple[tuple[Question, ...], ...] = (
     (utilisation,),
     (memory, memory_v1),
     (temperature,),
-    (_clock("graphics_clock_mhz", "NVML_CLOCK_GRAPHICS"),),
     (_clock("sm_clock_mhz", "NVML_CLOCK_SM"),),
-    (_clock("mem_clock_mhz", "NVML_CLOCK_MEM"),),
-    (_clock("video_clock_mhz", "NVML_CLOCK_VIDEO"),),
     (clocks_event_reasons, clocks_throttle_reasons),
-    (pstate,),
 )
 """Each with its alternatives: the first that this GPU and driver answer counts."""
 
-EACH_SECOND: tuple[Question, ...] = (fan, encoder, decoder, power_limit)
-"""What moves slowly: the value is repeated until it is asked for again."""
+EACH_SECOND: tuple[Question, ...] = (
+    _clock("graphics_clock_mhz", "NVML_CLOCK_GRAPHICS"),
+    _clock("mem_clock_mhz", "NVML_CLOCK_MEM"),
+    _clock("video_clock_mhz", "NVML_CLOCK_VIDEO"),
+    pstate,
+    fan,
+    encoder,
+    decoder,
+    power_limit,
+)
+"""What moves slowly or says little: the value is repeated until it is asked for again."""
 
 EACH_SECOND_SLOWLY: tuple[Question, ...] = (pcie_in, pcie_out)
 """The same, for calls that block."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import cycle
 from time import monotonic_ns
 from typing import Any
 
@@ -17,6 +18,7 @@ from telemetryd.nvml.metrics import (
     EACH_SECOND_SLOWLY,
     ENERGY,
     FIELDS,
+    FIELDS_EACH_SECOND,
     LIMITS,
     POWER_INSTANT,
     Answer,
@@ -40,10 +42,10 @@ class Reader:
         self._gpu = gpu
         self._now_ns = now_ns
         self._interview = Interview(session.nvml, gpu)
-        self._held: dict[Question, Answer] = {}
-        self._seconds_due_ns = 0
-        self._slow_turn = 0
+        self._held: dict[Question | None, Answer] = {}
+        self._second_due_ns = 0
         self._slow_due_ns = 0
+        self._slow = cycle(EACH_SECOND_SLOWLY)
 
     def read(self) -> Reading:
         """Return one reading. Raises NVMLError, or Transient if the GPU answers nothing at all."""
@@ -74,13 +76,13 @@ class Reader:
     def _ask_slow_questions(self) -> None:
         """Ask what is asked once a second, of the calls that block only one at a time."""
         now_ns = monotonic_ns()
-        if now_ns >= self._seconds_due_ns:
-            self._seconds_due_ns = now_ns + NS
+        if now_ns >= self._second_due_ns:
+            self._second_due_ns = now_ns + NS
+            self._held[None] = self._interview.fields(FIELDS_EACH_SECOND)
             self._held.update((question, self._interview.ask(question)) for question in EACH_SECOND)
         if now_ns >= self._slow_due_ns:
             self._slow_due_ns = now_ns + NS // len(EACH_SECOND_SLOWLY)
-            question = EACH_SECOND_SLOWLY[self._slow_turn]
-            self._slow_turn = (self._slow_turn + 1) % len(EACH_SECOND_SLOWLY)
+            question = next(self._slow)
             self._held[question] = self._interview.ask(question)
 
     def _introduce(self) -> None:

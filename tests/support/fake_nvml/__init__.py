@@ -75,9 +75,14 @@ GIB = 1 << 30
 
 
 class FakeNvml:
-    """A folder with the library and its table. ``without`` are functions that the library does not have."""
+    """A folder with the library and its table.
 
-    def __init__(self, folder: Path, *, version: str = VERSION, without: Sequence[str] = ()) -> None:
+    ``without`` are functions that the library does not have. Without ``note_calls`` it answers as fast as it can.
+    """
+
+    def __init__(
+        self, folder: Path, *, version: str = VERSION, without: Sequence[str] = (), note_calls: bool = True
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.library = folder / SONAME
@@ -85,7 +90,8 @@ class FakeNvml:
         self._calls = folder / "nvml.table.calls"
         self._lines: dict[tuple[str, str], str] = {}
         self.install(version, without)
-        self._calls.touch()
+        if note_calls:
+            self._calls.touch()
         self._write()
 
     @property
@@ -177,6 +183,8 @@ class FakeNvml:
         self._lines.update(
             {
                 (str(slot), "name"): name,
+                (str(slot), "pci"): f"00000000:{slot + 1:02X}:00.0",
+                (str(slot), "vbios"): "95.02.18.80.5F",
                 (str(slot), "nvmlDeviceGetMemoryInfo_v2"): memory,
                 (str(slot), "nvmlDeviceGetMemoryInfo"): f"{24 * GIB} {10 * GIB} {14 * GIB}",
                 (str(slot), "nvmlDeviceGetCudaComputeCapability"): "8 9",

@@ -1,9 +1,10 @@
 /* A libnvidia-ml.so.1 without a GPU: every answer stands in a table that is read again whenever it has changed.
 
-   The table is the file that FAKE_NVML_TABLE names, else nvml.table beside the library. A line is: scope, key, value.
-   The scope is the slot of a GPU, or * for all; the key is "uuid", "xid", "field.<id>" or a function's name:
+   The table is the file nvml.table beside the library. A line is: scope, key, value.
+   The scope is the slot of a GPU, or * for all; the key is a function's name, "field.<id>", or one of those below.
 
      0 uuid GPU-aaaa                        there is a GPU; NVML's index is its rank among the slots
+     0 name NVIDIA T4                       and this it is called; the same: pci, vbios
      0 nvmlDeviceGetPowerUsage 285500       what the call answers: one number or several
      0 field.83 5000+250@100                5000 at second 100 of CLOCK_BOOTTIME, 250 more every second
      0 nvmlDeviceGetFanSpeed !3             what the call returns instead
@@ -15,7 +16,8 @@
      * driver 2                             which load of the driver this is: whoever began with another is uninitialised
      * kernel 550.54                        version of the kernel's part: a library of another version does not fit
 
-   A call that is in no line is not supported. Calls are listed in <table>.calls, if that file exists. */
+   A call that is in no line is not supported. Calls are listed in <table>.calls if that file exists;
+   without it a change is seen within a millisecond, and calls are cheap. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -41,6 +43,7 @@ typedef struct { char scope[8], key[64], value[128]; } Row;
 typedef struct { unsigned session; char uuid[96]; } Handle;
 typedef struct { Handle *device[MOST_GPUS]; int seen[MOST_GPUS]; int n; } EventSet;
 typedef struct { void *device; unsigned long long type, data; unsigned gi, ci; } EventData;
+typedef struct { char legacy[16]; unsigned domain, bus, device, id, subsystem; char bus_id[32]; } Pci;
 typedef struct { unsigned id, scope; long long timestamp, latency; unsigned type; int code; unsigned long long value; } Field;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -48,12 +51,11 @@ static Row rows[ROWS];
 static int row_count;
 static struct stat seen;
 static unsigned session, users, begun_with;
-static int busy;
+static int busy, is_noted;
 
 static const char *table_path(void) {
     static __thread char path[4096];
-    const char *named = getenv("FAKE_NVML_TABLE");
-    if (named) return named;
+    if (*path) return path;
     Dl_info self;
     dladdr((void *)table_path, &self);
     const char *slash = strrchr(self.dli_fname, '/');
@@ -62,7 +64,16 @@ static const char *table_path(void) {
 }
 
 static void read_table(void) { /* with the lock held */
+    static long long looked_us;
     struct stat now;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    long long now_us = t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+    if (!is_noted && now_us - looked_us < 1000) return;
+    looked_us = now_us;
+    char calls[4200];
+    snprintf(calls, sizeof calls, "%s.calls", table_path());
+    is_noted = !access(calls, F_OK);
     if (stat(table_path(), &now) || (now.st_ino == seen.st_ino && now.st_mtim.tv_nsec == seen.st_mtim.tv_nsec
                                      && now.st_mtim.tv_sec == seen.st_mtim.tv_sec)) return;
     FILE *file = fopen(table_path(), "r");
@@ -113,8 +124,8 @@ static int uuids(char found[MOST_GPUS][96]) {
 
 static void note(const char *word, const char *slot) {
     char path[4200], line[128];
+    if (!is_noted) return;
     snprintf(path, sizeof path, "%s.calls", table_path());
-    if (access(path, F_OK)) return;
     FILE *file = fopen(path, "a");
     int length = snprintf(line, sizeof line, "%s %s\n", word, slot);
     if (file && length > 0) fwrite(line, 1, length, file), fclose(file);
@@ -132,7 +143,8 @@ static unsigned long long current(const char *text) {
 static int answer(const char *scope, const char *key, unsigned long long *numbers) {
     char value[128], slow[80], *rest = NULL;
     snprintf(slow, sizeof slow, "%s.ms", key);
-    usleep(1000 * number(scope, slow, 0));
+    long slow_ms = number(scope, slow, 0);
+    if (slow_ms) usleep(1000 * slow_ms);
     while (look_up(scope, key, value) && !strcmp(value, "hang")) usleep(5000);
     if (!look_up(scope, key, value)) return *scope == '*' ? OK : NOT_SUPPORTED;
     if (*value == '!') return atoi(value + 1);
@@ -176,8 +188,9 @@ static int ask_all(const char *function) {
 
 int nvmlInitWithFlags(unsigned flags) {
     (void)flags;
+    int mismatch = fits(); /* first of all: this reads the table */
     int code = ask_all("nvmlInitWithFlags");
-    if (!code) code = fits();
+    if (!code) code = mismatch;
     if (code) return code;
     if (!users++) session++;
     begun_with = (unsigned)number("*", "driver", 1);
@@ -244,12 +257,18 @@ int nvmlDeviceGetIndex(void *device, unsigned *index) {
     return i < n ? alive() : LOST;
 }
 
-int nvmlDeviceGetName(void *device, char *name, unsigned length) {
+static int text(void *device, const char *key, char *out, unsigned length) {
     char slot[8], value[128];
-    if (!slot_of(((Handle *)device)->uuid, slot) || !look_up(slot, "name", value)) return NOT_SUPPORTED;
-    snprintf(name, length, "%s", value);
+    if (!slot_of(((Handle *)device)->uuid, slot) || !look_up(slot, key, value)) return NOT_SUPPORTED;
+    snprintf(out, length, "%s", value);
     return alive();
 }
+
+int nvmlDeviceGetName(void *device, char *name, unsigned length) { return text(device, "name", name, length); }
+
+int nvmlDeviceGetVbiosVersion(void *device, char *out, unsigned length) { return text(device, "vbios", out, length); }
+
+int nvmlDeviceGetPciInfo_v3(void *device, Pci *pci) { return text(device, "pci", pci->bus_id, sizeof pci->bus_id); }
 
 #define NUMBER(function, type)                                     \
     int function(void *device, type *out) {                        \
@@ -364,7 +383,7 @@ int nvmlEventSetWait_v2(void *events, EventData *data, unsigned timeout_ms) {
     EventSet *set = events;
     unsigned long long numbers[NUMBERS];
     int code = ask_all("nvmlEventSetWait_v2");
-    for (unsigned waited = 0; !code; waited += 5) {
+    for (unsigned waited = 0; !code; waited += 50) {
         if ((code = alive())) break;
         for (int i = 0; i < set->n; i++) {
             if (errors_of(set->device[i]->uuid, numbers) <= set->seen[i]) continue;
@@ -372,7 +391,7 @@ int nvmlEventSetWait_v2(void *events, EventData *data, unsigned timeout_ms) {
             return OK;
         }
         if (waited >= timeout_ms) return TIMEOUT;
-        usleep(5000);
+        usleep(1000 * (timeout_ms - waited < 50 ? timeout_ms - waited : 50));
     }
     return code;
 }
