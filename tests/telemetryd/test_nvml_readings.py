@@ -92,6 +92,7 @@ def test_every_gpu_is_read_whole(host: Callable[..., Host]) -> None:
         "dec_util": 7,
         "power_limit_w": 350.0,
         "pcie_rx_kib_s": 4096,
+        "xid_errors": 0,
     }
     kv = h.read(first)
     kv.pop("pcie_tx_kib_s", None)  # its turn comes half a second later
@@ -106,7 +107,7 @@ def test_keys_of_the_catalog_are_all_there_and_no_other(host: Callable[..., Host
     while "pcie_tx_kib_s" not in found:
         found |= set(h.read(uuid))
     assert unknown_keys("gpu.nvml", dict.fromkeys(found, 0).items()) == []
-    assert found | {"xid"} == {signal.key for signal in SIGNALS if signal.source == "gpu.nvml"}
+    assert found | {"xid", "last_xid"} == {signal.key for signal in SIGNALS if signal.source == "gpu.nvml"}
 
 
 def test_calls_that_block_are_not_made_at_every_sample(host: Callable[..., Host]) -> None:
@@ -395,6 +396,8 @@ def test_errors_are_reported_by_the_gpu_that_had_them(host: Callable[..., Host])
     h.fake.xid(0, 31)
     assert sorted(xids(h, 3)) == [(first, 31), (first, 31), (second, 79)]
     assert h.watch.sample() == []
+    found = {uuid: (h.read(uuid)["xid_errors"], h.read(uuid)["last_xid"]) for uuid in (first, second)}
+    assert found == {first: (2, 31), second: (1, 79)}
 
 
 def test_errors_are_reported_again_after_a_new_beginning(host: Callable[..., Host]) -> None:
@@ -406,6 +409,10 @@ def test_errors_are_reported_again_after_a_new_beginning(host: Callable[..., Hos
     h.look()
     h.fake.xid(0, 48)
     assert xids(h, 1) == [(uuid, 48)]
+    h.fake.reload_driver()
+    h.look()
+    h.look()
+    assert (h.read(uuid)["xid_errors"], h.read(uuid)["last_xid"]) == (1, 48)  # counted on
 
 
 @pytest.mark.parametrize("bits", ["0", "3", NOT_SUPPORTED])
@@ -416,7 +423,7 @@ def test_gpu_that_reports_no_errors_is_not_asked_to(host: Callable[..., Host], b
     h.look()
     assert h.watch.sample() == []
     assert h.fake.calls("nvmlEventSetWait_v2") == []
-    assert h.read(uuid)["power_w"] == 120.0
+    assert "xid_errors" not in h.read(uuid)
 
 
 @pytest.mark.parametrize("seed", range(20))

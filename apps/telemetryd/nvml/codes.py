@@ -1,4 +1,7 @@
-"""What NVML's return codes mean for a reading, a GPU, or NVML as a whole. Source: nvml.h, nvmlReturn_t."""
+"""What NVML's return codes mean for a reading, a GPU, or NVML as a whole.
+
+Source: nvml.h, nvmlReturn_t.
+"""
 
 from __future__ import annotations
 

@@ -9,15 +9,20 @@ from benchlab.event import Scalar
 from telemetryd.nvml.codes import absence
 from telemetryd.nvml.reader import Reader
 from telemetryd.nvml.session import Nvml, Session
+from telemetryd.nvml.xid import Errors
 
 
 class GpuSource:
-    """One GPU, in a thread of its own: one that hangs delays no other."""
+    """One GPU, in a thread of its own: one that hangs delays no other.
+
+    ``errors`` is kept by whoever listens to them.
+    """
 
     name = "gpu.nvml"
 
     def __init__(self, nvml: Nvml, uuid: str, now_ns: Callable[[], int]) -> None:
         self.dev = uuid
+        self.errors = Errors()
         self._nvml = nvml
         self._now_ns = now_ns
         self._reader: Reader | None = None
@@ -43,6 +48,7 @@ class GpuSource:
                 self._nvml.doubt(session)
                 raise
         reading.dev = self.dev
+        reading.kv.update(self.errors.values())
         return [reading]
 
     def _handle(self, session: Session) -> object:

@@ -11,7 +11,7 @@ from benchlab.daemon import Absent
 
 LIBRARY = "libnvidia-ml.so.1"
 
-INSTALL = "install the NVIDIA driver (on Debian and Ubuntu libnvidia-ml comes with it)"
+INSTALL = "install the NVIDIA driver, which brings libnvidia-ml"
 
 
 def load() -> Any:

@@ -94,7 +94,7 @@ def clocks_event_reasons(nvml: Any, gpu: Any) -> Answer:
 
 
 def clocks_throttle_reasons(nvml: Any, gpu: Any) -> Answer:
-    """The same by its name before driver 535."""
+    """The same by its older name."""
     return _mask(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu))
 
 

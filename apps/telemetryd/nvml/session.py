@@ -24,11 +24,10 @@ BACKOFF_S = (1.0, 60.0)
 """First and longest wait between two new beginnings: each costs the GPUs that are well a moment."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Session:
     """The time between nvmlInit and nvmlShutdown, in which handles are valid."""
 
-    number: int
     nvml: Any
     driver: str
 
@@ -46,7 +45,6 @@ class Nvml:
         self._unload = unload
         self._changed = threading.Condition()
         self._session: Session | None = None
-        self._number = 0
         self._is_changing = False
         self._why = Absent("NVML is not begun yet")
         self._calls: dict[int, int] = {}
@@ -143,10 +141,9 @@ class Nvml:
             if error.value == LIB_RM_VERSION_MISMATCH:
                 self._unload(nvml)
             raise absence(error.value, str(error)) from error
-        self._number += 1
         self._is_doubted = False
         self._renew_ns = monotonic_ns() + self._backoff.next_ns()
-        return Session(self._number, nvml, _driver(nvml))
+        return Session(nvml, _driver(nvml))
 
 
 def _driver(nvml: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from time import sleep
 from typing import Any
@@ -32,21 +33,20 @@ class GpuWatch:
         self._now_ns = now_ns
         self._index = index
         self._wait_s = wait_s
-        self._known: set[str] = set()
-        self._arrived: list[GpuSource] = []
+        self._gpus: dict[str, GpuSource] = {}
+        self._arrived: deque[GpuSource] = deque()
         self._missing: Absent | None = None
         self._events: XidEvents | None = None
 
     def arrivals(self) -> Sequence[Source]:
         """Return the GPUs that were found since the last time."""
-        arrived, self._arrived = self._arrived, []
-        return arrived
+        return [self._arrived.popleft() for _ in range(len(self._arrived))]
 
     def sample(self) -> list[Reading]:
         """Wait a moment for an error of a GPU. Raises Absent if there is no GPU to be had."""
         if self._nvml.is_due():
             self._begin()
-        if self._missing and not self._known:
+        if self._missing and not self._gpus:
             raise Absent(self._missing.reason, self._missing.fix)
         if self._events is None:
             sleep(self._wait_s)
@@ -63,6 +63,8 @@ class GpuWatch:
             with self._nvml.calls():
                 handles = self._find(session)
                 self._events = register(session, handles)
+            for uuid in self._events.heard if self._events else ():
+                self._gpus[uuid].errors.listen()
         except (Absent, Transient) as error:
             self._doubt(session, Absent(str(error), getattr(error, "fix", "")))
 
@@ -85,15 +87,16 @@ class GpuWatch:
         elif self._index is not None and self._index >= count:
             self._doubt(session, _out_of_range(self._index, count))
         handles = dict(filter(None, (self._handle(session, index) for index in range(count))))
-        if self._index is not None and self._known:
-            return {uuid: handle for uuid, handle in handles.items() if uuid in self._known}
-        self._arrived += [GpuSource(self._nvml, uuid, self._now_ns) for uuid in handles if uuid not in self._known]
-        self._known.update(handles)
+        if self._index is not None and self._gpus:
+            return {uuid: handle for uuid, handle in handles.items() if uuid in self._gpus}
+        new = {uuid: GpuSource(self._nvml, uuid, self._now_ns) for uuid in handles if uuid not in self._gpus}
+        self._gpus.update(new)
+        self._arrived.extend(new.values())
         return handles
 
     def _handle(self, session: Session, index: int) -> tuple[str, Any] | None:
         """Return UUID and handle of the GPU that has an index now, None if it is not to be sampled or is lost."""
-        if self._index not in (None, index) and not self._known:
+        if self._index not in (None, index) and not self._gpus:
             return None
         try:
             handle = session.nvml.nvmlDeviceGetHandleByIndex(index)
@@ -104,13 +107,16 @@ class GpuWatch:
 
     def _wait(self, events: XidEvents) -> list[Reading]:
         try:
-            xid = events.wait(self._wait_s)
+            error = events.wait(self._wait_s)
         except Transient:
-            # no error is reported any more: by a new beginning it is
-            self._events = None
-            self._nvml.doubt(events.session)
+            self._release()
+            self._nvml.doubt(events.session)  # after a new beginning errors are reported again
             return []
-        return [Reading({"xid": xid.code}, ts_ns=self._now_ns(), dev=xid.uuid)] if xid else []
+        if error is None:
+            return []
+        uuid, code = error
+        self._gpus[uuid].errors.add(code)
+        return [Reading({"xid": code}, ts_ns=self._now_ns(), dev=uuid)]
 
 
 def _out_of_range(index: int, count: int) -> Absent:

@@ -1,23 +1,41 @@
-"""Errors that GPUs report as they happen (XID). Source: nvml.h, event sets; what a code means: NVIDIA's XID catalog."""
+"""Errors that GPUs report as they happen (XID).
+
+Source: nvml.h, event sets; what a code means is in NVIDIA's XID catalog.
+"""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from benchlab.daemon import Transient
+from benchlab.event import Value
 from telemetryd.nvml.codes import TIMEOUT
 from telemetryd.nvml.session import Session
 
 
-@dataclass(frozen=True)
-class Xid:
-    """One error of one GPU."""
+@dataclass
+class Errors:
+    """What one GPU has reported since it was first listened to; nothing is known before."""
 
-    uuid: str
-    code: int
+    count: int | None = None
+    last: int | None = None
+
+    def listen(self) -> None:
+        """Begin, or go on, to count."""
+        self.count = self.count or 0
+
+    def add(self, code: int) -> None:
+        """Count an error."""
+        self.count = (self.count or 0) + 1
+        self.last = code
+
+    def values(self) -> dict[str, Value]:
+        """Return what a reading says of them."""
+        known = {"xid_errors": self.count, "last_xid": self.last}
+        return {key: value for key, value in known.items() if value is not None}
 
 
 class XidEvents:
@@ -28,8 +46,16 @@ class XidEvents:
         self._events = events
         self._uuids = uuids
 
-    def wait(self, timeout_s: float) -> Xid | None:
-        """Return the next error, None if there was none in time. Raises Transient if NVML reports no more."""
+    @property
+    def heard(self) -> Collection[str]:
+        """The GPUs that are listened to."""
+        return self._uuids.values()
+
+    def wait(self, timeout_s: float) -> tuple[str, int] | None:
+        """Return GPU and code of the next error, None if there was none in time.
+
+        Raises Transient if NVML reports no more.
+        """
         nvml = self.session.nvml
         try:
             data = nvml.nvmlEventSetWait(self._events, round(timeout_s * 1e3))
@@ -38,7 +64,8 @@ class XidEvents:
                 return None
             raise Transient(f"NVML {error.value}: {error}") from error
         uuid = self._uuids.get(_address(data.device))
-        return Xid(uuid, data.eventData) if uuid and data.eventType == nvml.nvmlEventTypeXidCriticalError else None
+        is_error = data.eventType == nvml.nvmlEventTypeXidCriticalError
+        return (uuid, data.eventData) if uuid and is_error else None
 
     def free(self) -> None:
         """Let go of the event set."""

@@ -34,7 +34,7 @@ _SIZES = (
 _STATES = (
     ("throttle_reasons", "", "throttle_reasons", "Bit mask: why the clocks are held down, by NVML's bits"),
     ("pstate", "", "performance_state", "Performance state; 0 is the fastest"),
-    ("xid", "", "last_xid", "Code of the last error the driver reported (XID)"),
+    ("last_xid", "", "last_xid", "Code of the last error the driver reported (XID)"),
 )
 
 
@@ -50,3 +50,11 @@ def signals() -> Iterator[Signal]:
     yield from numbers(SOURCE, "gauge", PREFIX, _GAUGES)
     yield from numbers(SOURCE, "gauge", PREFIX, _SIZES, "integer")
     yield from numbers(SOURCE, "state", PREFIX, _STATES, "integer")
+    yield Signal(SOURCE, "xid", "", "info", "Code of an error at the moment the driver reported it", influx="integer")
+    yield from numbers(
+        SOURCE,
+        "counter",
+        PREFIX,
+        [("xid_errors", "", "xid_errors_total", "Errors that the driver reported since telemetryd began to listen")],
+        "integer",
+    )
