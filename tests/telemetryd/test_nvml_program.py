@@ -224,6 +224,15 @@ def test_index_out_of_range_is_one_line_and_exits_4(run: Run, fake_nvml: Fake) -
     assert "--device-index" in line
 
 
+def test_simulated_gpu_takes_the_place_of_the_real_ones(run: Run, fake_nvml: Fake) -> None:
+    fake = fake_nvml()
+    fake.gpu(0)
+    done = run("telemetryd", "--once", "--json", "--simulate", "--source", "gpu.nvml", **fake.env)
+    (row,) = [msgspec.json.decode(line) for line in done.stdout.splitlines()]
+    assert row["sim"] is True
+    assert fake.calls("nvmlInitWithFlags") == []
+
+
 def test_doctor_shows_the_gpu_or_why_there_is_none(run: Run, fake_nvml: Fake, tmp_path: Path) -> None:
     fake = fake_nvml()
     uuid = fake.gpu(0)
@@ -235,6 +244,10 @@ def test_doctor_shows_the_gpu_or_why_there_is_none(run: Run, fake_nvml: Fake, tm
 
     check = verdict()
     assert check["state"] == "ok" and uuid in check["found"]
+    fake.answer(0, "nvmlDeviceGetTemperature.0", HANG)
+    check = verdict()
+    assert check["state"] == "absent" and check["found"] == f"{uuid}: no answer in time"
+    fake.gpu(0, temp_c=50)
     fake.answer("*", "nvmlInitWithFlags", error(4))
     check = verdict()
     assert check["state"] == "absent"

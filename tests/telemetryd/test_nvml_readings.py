@@ -364,6 +364,20 @@ def test_lost_gpu_is_down_alone_and_comes_back_under_another_index(host: Callabl
     assert h.fake.violations() == []
 
 
+def test_gpu_that_was_lost_before_the_start_is_told_of_and_found_once_it_is_back(host: Callable[..., Host]) -> None:
+    h = host()
+    first, second = h.fake.gpu(0), h.fake.gpu(1)
+    h.fake.lose(0)
+    h.look()
+    assert list(h.gpus) == [second]
+    assert h.watch.identity["gpus"] == 2
+    assert str(h.watch.identity["unreadable"]).startswith("index 0: the GPU is lost")
+    h.fake.bring_back(0)
+    h.look()
+    assert "unreadable" not in h.watch.identity
+    assert h.read(first)["power_w"] == h.read(second)["power_w"] == 120.0
+
+
 def test_gpu_that_comes_with_the_next_beginning_is_found(host: Callable[..., Host]) -> None:
     h = host()
     first = h.fake.gpu(0)

@@ -86,7 +86,7 @@ class GpuWatch:
             self._doubt(session, absence(NOT_FOUND, "0 GPUs"))
         elif self._index is not None and self._index >= count:
             self._doubt(session, _out_of_range(self._index, count))
-        handles = dict(filter(None, (self._handle(session, index) for index in range(count))))
+        handles = dict(found for index in range(count) if (found := self._handle(session, index)))
         if self._index is not None and self._gpus:
             return {uuid: handle for uuid, handle in handles.items() if uuid in self._gpus}
         new = {uuid: GpuSource(self._nvml, uuid, self._now_ns) for uuid in handles if uuid not in self._gpus}
@@ -102,7 +102,9 @@ class GpuWatch:
             handle = session.nvml.nvmlDeviceGetHandleByIndex(index)
             return session.nvml.nvmlDeviceGetUUID(handle), handle
         except session.nvml.NVMLError as error:
-            self._doubt(session, absence(error.value, str(error)))
+            why = absence(error.value, str(error))
+            self._doubt(session, why)
+            self.identity["unreadable"] = f"index {index}: {why.reason}"
             return None
 
     def _wait(self, events: XidEvents) -> list[Reading]:
