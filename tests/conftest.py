@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from support.fake_nvml import FakeNvml
 from support.tree import REPOSITORY, program_env
 
 __all__ = ["REPOSITORY", "Start", "program_env"]
@@ -32,6 +34,13 @@ def component() -> Callable[[str, str], str]:
         pytest.skip(message)
 
     return _component
+
+
+@pytest.fixture
+def fake_nvml(component: Callable[[str, str], str], tmp_path: Path) -> Callable[..., FakeNvml]:
+    """Make a libnvidia-ml.so.1 that answers from a table, as ``fake_nvml(without=["nvmlDeviceGetFanSpeed"])``."""
+    component("gcc", "gcc")
+    return lambda **options: FakeNvml(tmp_path / "nvml", **options)
 
 
 Start = Callable[..., "subprocess.Popen[bytes]"]

@@ -119,6 +119,7 @@ def _absent(events: Sequence[Event]) -> Iterator[Check]:
         if event.source == META and event.kv.get("event") == "source_down":
             fix = event.kv.get("fix")
             which, reason = str(event.kv.get("which")), str(event.kv.get("reason"))
+            reason = f"{event.dev}: {reason}" if event.dev else reason
             yield Check(GROUP, which, ABSENT, reason, str(fix) if fix else None)
 
 

@@ -38,7 +38,8 @@ def main(argv: list[str] | None = None) -> int:
         },
     )
     period_s = 1.0 / ctx.config.general.sample_hz
-    index = ctx.config.gpu.device_index
+    chosen = ctx.config.gpu.device_index
+    index = None if chosen == "all" else chosen
     rapl = ctx.config.cpu.enable_rapl
 
     def sources(clock: SessionClock, starts_ns: int) -> Sequence[Source]:
@@ -53,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     p = cli.parser("telemetryd", text, EXAMPLES)
     cli.collector_options(p)
     p.add_argument("--hz", type=float, metavar="HZ", help="samples a second (default: 10)")
-    p.add_argument("--device-index", type=int, metavar="N", help="number of the graphics card (default: 0)")
+    p.add_argument("--device-index", type=_index, metavar="N", help="take only this GPU (default: all)")
     group = p.add_argument_group("simulator", "with --simulate; the same seed gives the same load everywhere")
     group.add_argument("--seed", type=int, default=SEED, metavar="N", help="seed of all chance (default: 1)")
     group.add_argument(
@@ -71,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f"power follows the load this far behind (default: {POWER_LAG_MS:g})",
     )
     return p
+
+
+def _index(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdecimal() else text
 
 
 if __name__ == "__main__":

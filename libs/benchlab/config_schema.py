@@ -44,10 +44,10 @@ class General(Section, frozen=True):
 
 
 class Gpu(Section, frozen=True):
-    """``[gpu]``: which graphics processor is sampled."""
+    """``[gpu]``: which graphics processors are sampled."""
 
     provider: Literal["nvml"] = "nvml"
-    device_index: Annotated[int, Meta(ge=0, le=255)] = 0
+    device_index: Annotated[int, Meta(ge=0, le=255)] | Literal["all"] = "all"
 
 
 class Cpu(Section, frozen=True):

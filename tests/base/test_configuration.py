@@ -98,7 +98,7 @@ def test_without_any_file_all_is_default(home: Path) -> None:
 
 def test_defaults_are_the_documented_ones(home: Path) -> None:
     c = load_here(home).config
-    assert (c.general.sample_hz, c.gpu.provider, c.gpu.device_index, c.cpu.enable_rapl) == (10, "nvml", 0, True)
+    assert (c.general.sample_hz, c.gpu.provider, c.gpu.device_index, c.cpu.enable_rapl) == (10, "nvml", "all", True)
     assert (c.benchlab.device, c.benchlab.baud, c.benchlab.calibration_interval_sec) == ("/dev/ttyACM0", 115200, 60)
     assert (c.pipeline.stage_a, c.pipeline.stage_b, c.pipeline.pairs) == ("ingress", "encoded", [])
     assert (c.cx_export.enabled, c.cx_export.watch_dir) == (True, "/mnt/cx-import")
@@ -141,7 +141,7 @@ def test_system_file_goes_before_the_users_own(home: Path) -> None:
 def test_users_file_follows_xdg_config_home(home: Path) -> None:
     written(home / "xdg/benchlab", "[gpu]\ndevice_index = 3")
     assert load_here(home, env={"XDG_CONFIG_HOME": str(home / "xdg")}).config.gpu.device_index == 3
-    assert load_here(home, env={"XDG_CONFIG_HOME": "xdg"}).config.gpu.device_index == 0
+    assert load_here(home, env={"XDG_CONFIG_HOME": "xdg"}).config.gpu.device_index == "all"
 
 
 def test_data_root_without_a_word_is_below_the_state_folder(home: Path) -> None:

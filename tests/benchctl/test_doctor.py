@@ -100,7 +100,7 @@ def test_absent_source_that_the_configuration_asks_for_is_a_failure(examine: Exa
 
 
 def test_default_written_into_a_file_asks_for_nothing(examine: Examine, tmp_path: Path) -> None:
-    words = config(tmp_path, "[gpu]\ndevice_index = 0\n")
+    words = config(tmp_path, '[gpu]\ndevice_index = "all"\n')
     assert examine({"telemetryd": says(GPU_DOWN, 4)}, *words)["gpu.nvml"].state == ABSENT
 
 

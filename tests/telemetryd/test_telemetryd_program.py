@@ -77,7 +77,7 @@ def test_only_the_sources_asked_for_are_taken(run: Run) -> None:
 @pytest.mark.parametrize(
     "flags",
     [
-        ("--source", "gpu.nvml"),
+        ("--source", "gpu.none"),
         ("--hz", "0"),
         ("--hz", "fast"),
         ("--device-index", "-1"),

@@ -25,13 +25,13 @@ class Options:
 
     ``now_ns`` is the session's timeline, ``root`` the prefix of /proc and /sys. ``simulated`` is the load
     under which to make up what is not there, with ``seed`` for its chance; None makes up nothing.
-    ``enable_rapl`` is that of ``[cpu]``.
+    ``device_index`` picks one GPU, None takes all. ``enable_rapl`` is that of ``[cpu]``.
     """
 
     now_ns: Callable[[], int]
     period_s: float
     root: Path = Path("/")
-    device_index: int = 0
+    device_index: int | None = None
     simulated: LoadModel | None = None
     seed: int = SEED
     enable_rapl: bool = True

@@ -108,4 +108,4 @@ def sources(options: Options) -> list[Source]:
     """Return the card if devices are to be simulated."""
     if options.simulated is None:
         return []
-    return [SimulatedGpu(options.now_ns, options.simulated, options.seed, options.device_index)]
+    return [SimulatedGpu(options.now_ns, options.simulated, options.seed, options.device_index or 0)]
