@@ -48,7 +48,8 @@ class Source(Protocol):
     share a thread, which saves wake-ups. It is for those that read kernel memory only, and so cannot block.
     ``identity`` is a flat map of what is known of the device (name, firmware, port), None or empty until it is.
     ``waits`` is true of a source whose ``sample`` itself waits for something to happen, for 0.25 s at most, and
-    returns what came: it is called again at once, and its readings bear their own times.
+    returns what came: it is called again at once, and its readings bear their own times. Its ``close()``, if it has
+    one, is called when the daemon ends, from then on it takes nothing more in; one more sample fetches what has come.
     ``arrivals()`` returns the sources that this one has found since it was last asked; it must not block.
     """
 
@@ -77,6 +78,13 @@ def lane_of(source: Source) -> str | None:
 def waits(source: Source) -> bool:
     """Return whether a source waits for events itself instead of being sampled by the clock."""
     return bool(getattr(source, "waits", False))
+
+
+def close(source: Source) -> None:
+    """Tell a source that it is sampled only once more."""
+    tell: Callable[[], None] | None = getattr(source, "close", None)
+    if tell is not None:
+        tell()
 
 
 def identity_of(source: Source) -> dict[str, Scalar]:

@@ -9,7 +9,18 @@ from time import monotonic_ns
 from typing import Any, Protocol
 
 from benchlab.daemon.schedule import NS, Backoff, Schedule
-from benchlab.daemon.source import Absent, Source, Transient, describe, failure, identity_of, take, told
+from benchlab.daemon.source import (
+    Absent,
+    Source,
+    Transient,
+    close,
+    describe,
+    failure,
+    identity_of,
+    take,
+    told,
+    waits,
+)
 from benchlab.event import Event, Value
 
 log = logging.getLogger(__name__)
@@ -94,7 +105,8 @@ class Worker:
         self._busy_since_ns = monotonic_ns()
         try:
             events = take(self.source, self._clock.now_ns)
-            if self._leave_quarantine():
+            was_stuck = self._leave_quarantine()
+            if self._is_abandoned or (was_stuck and not waits(self.source)):
                 self._retry_later()  # what it says at last was true too long ago to be worth a line
                 return
             identity = identity_of(self.source)
@@ -107,6 +119,12 @@ class Worker:
         self.ticks += 1
         self._backoff.reset()
         self._schedule.advance(monotonic_ns())
+
+    def finish(self) -> None:
+        """Write what a source that waits for events still has: they have happened, whatever comes now."""
+        if waits(self.source):
+            close(self.source)
+            self.tick()
 
     def check(self, now_ns: int, deadline_ns: int) -> None:
         """Declare the source down if its sample has run for longer than the deadline."""
@@ -125,10 +143,10 @@ class Worker:
             self._is_abandoned = True
 
     def _leave_quarantine(self) -> bool:
-        """End the time under watch; return whether the sample came too late to be written."""
+        """End the time under watch; return whether it had been exceeded."""
         with self._lock:
             was, self._is_quarantined, self._busy_since_ns = self._is_quarantined, False, None
-            return was or self._is_abandoned
+            return was
 
     def _failed(self, error: Exception) -> None:
         self._leave_quarantine()
@@ -191,6 +209,8 @@ class Lane:
             for worker in self.workers:
                 if worker.due_ns <= now_ns and not self._stop.is_set():
                     worker.tick()
+        for worker in self.workers:
+            worker.finish()
 
     def _wait(self) -> bool:
         """Wait for the next deadline; return True when it is time to stop instead."""
