@@ -23,6 +23,10 @@ class Transient(Exception):
     """The device is there and did not answer as it should: try later."""
 
 
+class Ended(Exception):
+    """The source came to its end by itself, as a file does, and all is well: it is not sampled again."""
+
+
 class Reading(msgspec.Struct):
     """One reading of one device, before it has become a line of the log.
 
@@ -57,7 +61,7 @@ class Source(Protocol):
     def sample(self) -> Iterable[Reading]:
         """Return what the device reads now.
 
-        Raises Absent or Transient. Anything else it raises is a defect, which the loop logs and survives.
+        Raises Absent, Transient or Ended. Anything else is a defect, which the loop logs and survives.
         """
         ...
 
@@ -139,6 +143,6 @@ def failure(error: Exception, which: str) -> Mapping[str, Value]:
     if isinstance(error, Absent):
         fix = {"fix": error.fix} if error.fix else {}
         return {"which": which, "reason": error.reason, **fix}
-    if isinstance(error, Transient):
+    if isinstance(error, Transient | Ended):
         return {"which": which, "reason": str(error)}
     return {"which": which, "reason": f"{type(error).__name__}: {error}"}

@@ -9,7 +9,7 @@ from time import monotonic_ns
 from typing import Any, Protocol
 
 from benchlab.daemon.schedule import NS, Backoff, Schedule
-from benchlab.daemon.source import Absent, Source, Transient, describe, failure, identity_of, take, told
+from benchlab.daemon.source import Absent, Ended, Source, Transient, describe, failure, identity_of, take, told
 from benchlab.event import Event, Value
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Worker:
     A failure is one ``source_down`` line, however often it repeats; then attempts come with growing waits,
     and the first success is ``source_up``. So is the first success of a source that no ``start`` line lists
     (``listed`` is false), and of one that turns out to be another device than was said; these say what it is.
-    ``ticks`` counts good samples, ``errors`` failed ones.
+    ``ticks`` counts good samples, ``errors`` failed ones. ``has_ended`` is true once the source is done for good.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Worker:
         self.source = source
         self.ticks = 0
         self.errors = 0
+        self.has_ended = False
         self._sink = sink
         self._clock = clock
         self._schedule = schedule
@@ -101,6 +102,11 @@ class Worker:
             if self._down is not None or identity != self._said:
                 self._report_up(identity)
             self._sink.write(events)
+        except Ended as end:
+            self.has_ended = True
+            self._leave_quarantine()
+            self._report_down(failure(end, self.source.name))
+            return
         except Exception as error:  # a source may fail in any way; the loop outlives it
             self._failed(error)
             return
@@ -147,7 +153,7 @@ class Worker:
         if self._down == fields or self._is_abandoned:
             return
         self._down = fields
-        log.warning("%s is down: %s", self._title(), fields["reason"])
+        log.log(logging.INFO if self.has_ended else logging.WARNING, "%s is down: %s", self._title(), fields["reason"])
         self._tell("source_down", fields)
 
     def _report_up(self, identity: Mapping[str, Value]) -> None:
@@ -188,11 +194,17 @@ class Lane:
     def _run(self) -> None:
         while not self._wait():
             now_ns = monotonic_ns()
-            for worker in self.workers:
+            for worker in self._going():
                 if worker.due_ns <= now_ns and not self._stop.is_set():
                     worker.tick()
 
+    def _going(self) -> list[Worker]:
+        return [worker for worker in self.workers if not worker.has_ended]
+
     def _wait(self) -> bool:
-        """Wait for the next deadline; return True when it is time to stop instead."""
-        wait_ns = min(worker.due_ns for worker in self.workers) - monotonic_ns()
+        """Wait for the next deadline; return True when it is time to stop instead, or nothing is left to sample."""
+        going = self._going()
+        if not going:
+            return True
+        wait_ns = min(worker.due_ns for worker in going) - monotonic_ns()
         return self._stop.wait(wait_ns / NS) if wait_ns > 0 else self._stop.is_set()

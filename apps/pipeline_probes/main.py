@@ -1,0 +1,55 @@
+"""pipeline_probes: when each frame reaches each stage of a GStreamer pipeline, into raw/pipeline.jsonl."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchlab import cli
+from benchlab.recording import Collector, collect
+from pipeline_probes.pipeline_source import POLL_S
+from pipeline_probes.plan import pipeline_options, plan_of
+from pipeline_probes.presets import PRESETS
+from pipeline_probes.running import Running
+
+EXAMPLES = """\
+  pipeline_probes --pipeline "videotestsrc is-live=true ! tee name=ingress ! x264enc name=enc ! fakesink" \\
+                  --stage ingress=ingress.src --stage encoded=enc.src
+  pipeline_probes --device /dev/video0            capture and encode; stages ingress and encoded
+  pipeline_probes --preset yuan --once --json     show one frame at each stage, record nothing
+  pipeline_probes --device /dev/video0 --pipeline "v4l2src device={device} ! ... ! fakesink name=end" \\
+                  --stage ingress=convert.sink --stage inference_done=end.sink"""
+
+
+@cli.run
+def main(argv: list[str] | None = None) -> int:
+    """Run the program."""
+    p = _parser()
+    args = p.parse_args(argv)
+    preset = PRESETS[args.preset or "v4l2"] if args.preset or args.device else None
+    try:
+        plan = plan_of(args, preset)
+    except ValueError as error:
+        p.error(str(error))
+    if args.simulate:
+        p.error("--simulate: a simulated pipeline is r5c_capture --simulate")
+    if plan is None:
+        p.error("found neither --pipeline nor --device nor --preset, expected one of them")
+    ctx = cli.context(args)
+    with Running(plan, args.once, args.root) as running:
+        stream = preset.stream if preset is not None else "pipeline"
+        collector = Collector("pipeline_probes", stream, running.disorder_ms, once_rate_s=0.0)
+        return collect(collector, args, ctx, POLL_S, lambda clock, starts_ns: [running.source(clock)])
+
+
+def _parser() -> argparse.ArgumentParser:
+    text = "Record when each frame reaches each stage of a GStreamer pipeline."
+    p = cli.parser("pipeline_probes", text, EXAMPLES)
+    cli.collector_options(p)
+    pipeline_options(p)
+    about = "; ".join(f"{name}: {preset.title}" for name, preset in PRESETS.items() if preset.device)
+    p.add_argument("--preset", choices=[name for name in PRESETS if PRESETS[name].device], help=about)
+    return p
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
