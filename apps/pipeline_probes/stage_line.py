@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from benchlab.daemon import Reading
 from benchlab.event import BOOKMARK, Nanoseconds, Value
-from benchlab.stages import MAX_LINE, MAX_NAME, MAX_TEXT, VERSION, is_name, is_text
+from benchlab.stages import MAX_LINE, MAX_NAME, MAX_TEXT, is_name, is_text
 from pipeline_probes.senders import Sender, Senders
 
 PAST_NS = 3600 * 10**9
@@ -37,7 +37,7 @@ class Line(msgspec.Struct, gc=False):
     flow: Name | None = None
     bookmark: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)] | None = None
     sender: Name | None = None
-    v: Literal[1] = VERSION
+    v: Literal[1] = 1
 
 
 class Timeline(NamedTuple):

@@ -42,7 +42,7 @@ class StageSource:
         self._bookmarks = bookmarks
         self._senders = Senders(starts_ns)
         self._reader = StageReader(self._senders)
-        self._closed = False
+        self._is_shut = False
         self._told: dict[str, Value] = {}
         self._report_ns = 0
         self._unwritten = 0
@@ -54,11 +54,11 @@ class StageSource:
         another. So as long as lines are old, more are awaited for a moment, and all of them put in order.
         """
         readings: list[Reading] = []
-        wait_ms = 0 if self._closed else WAIT_MS
+        wait_ms = 0 if self._is_shut else WAIT_MS
         for _ in range(SETTLE_ROUNDS):
             size, came = self._take_in() if self._socket.wait(wait_ms) else (0, [])
             readings += came
-            if size >= BATCH_BYTES or not self._is_old(came) or self._closed:
+            if size >= BATCH_BYTES or not self._is_old(came) or self._is_shut:
                 break
             wait_ms = SETTLE_MS
         readings.sort(key=_time)
@@ -66,9 +66,9 @@ class StageSource:
             readings = self._put_bookmarks_away(self._bookmarks, readings)
         return [*readings, *self._reports()]
 
-    def close(self) -> None:
+    def shut(self) -> None:
         """Take nothing more in; the next sample returns what has come."""
-        self._closed = True
+        self._is_shut = True
         self._socket.shut()
 
     def _take_in(self) -> tuple[int, list[Reading]]:
@@ -105,7 +105,7 @@ class StageSource:
     def _reports(self) -> list[Reading]:
         """Return what is to be told of losses, and from time to time how much has come."""
         now_ns = self._clock.now_ns()
-        gaps = list(self._senders.reports(now_ns, last=self._closed))
+        gaps = list(self._senders.reports(now_ns, last=self._is_shut))
         if self._bookmarks is not None and self._bookmarks.failed > self._unwritten:
             lost, self._unwritten = self._bookmarks.failed - self._unwritten, self._bookmarks.failed
             gaps.append({"n": lost, "why": "bookmarks_lost", "detail": self._bookmarks.failure})
@@ -115,7 +115,7 @@ class StageSource:
             "malformed": self._senders.malformed,
             "missed": self._senders.lost,
         }
-        if counts != self._told and any(counts.values()) and (now_ns >= self._report_ns or self._closed):
+        if counts != self._told and any(counts.values()) and (now_ns >= self._report_ns or self._is_shut):
             self._told, self._report_ns = counts, now_ns + REPORT_NS
             told.append(Reading(dict(counts), now_ns, source=SELF))
         return told
@@ -155,4 +155,3 @@ class OneLook:
 
 def _time(reading: Reading) -> int:
     return reading.ts_ns or 0
-

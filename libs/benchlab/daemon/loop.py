@@ -29,7 +29,7 @@ BACKOFF_S = (0.5, 5.0)
 
 
 class Daemon:
-    """Runs a collector's sources until SIGTERM, SIGINT or ``stop``.
+    """Runs a collector's sources until SIGTERM, SIGINT or ``stop``, or until every one of them has ended.
 
     A source that blocks for longer than ``deadline_s`` is quarantined and delays nobody; one that is absent
     or fails is tried again after ``backoff_s`` (first wait, longest wait). Sources that a source finds
@@ -67,7 +67,7 @@ class Daemon:
         self._lanes = self._make_lanes(sources)
 
     def run(self) -> int:
-        """Run to the end and return the exit code: 0, because being stopped is how a daemon ends well."""
+        """Run to the end and return the exit code: 0, because being stopped, or done, is how a daemon ends well."""
         with self._signals():
             try:
                 self._start()
@@ -110,7 +110,7 @@ class Daemon:
     def _watch(self) -> None:
         report_ns = monotonic_ns() + self._report_ns
         pet_ns = 0
-        while self._pause():
+        while self._pause() and not self._has_ended():
             now_ns = monotonic_ns()
             for worker in self._workers:
                 worker.check(now_ns, self._deadline_ns)
@@ -135,6 +135,9 @@ class Daemon:
         if not ended and monotonic_ns() - began_ns > HELD_UP_NS:
             ended = self._stop.wait(WATCH_S)
         return not ended and not self._signalled
+
+    def _has_ended(self) -> bool:
+        return bool(self._sources) and all(worker.has_ended for worker in self._workers)
 
     def _check_clock(self) -> None:
         if (step_ns := self._clock.step_ns()) is not None:

@@ -11,12 +11,13 @@ from typing import Any, Protocol
 from benchlab.daemon.schedule import NS, Backoff, Schedule
 from benchlab.daemon.source import (
     Absent,
+    Ended,
     Source,
     Transient,
-    close,
     describe,
     failure,
     identity_of,
+    shut,
     take,
     told,
     waits,
@@ -64,7 +65,7 @@ class Worker:
     A failure is one ``source_down`` line, however often it repeats; then attempts come with growing waits,
     and the first success is ``source_up``. So is the first success of a source that no ``start`` line lists
     (``listed`` is false), and of one that turns out to be another device than was said; these say what it is.
-    ``ticks`` counts good samples, ``errors`` failed ones.
+    ``ticks`` counts good samples, ``errors`` failed ones. ``has_ended`` is true once the source is done for good.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Worker:
         self.source = source
         self.ticks = 0
         self.errors = 0
+        self.has_ended = False
         self._sink = sink
         self._clock = clock
         self._schedule = schedule
@@ -113,6 +115,11 @@ class Worker:
             if self._down is not None or identity != self._said:
                 self._report_up(identity)
             self._sink.write(events)
+        except Ended as end:
+            self.has_ended = True
+            self._leave_quarantine()
+            self._report_down(failure(end, self.source.name))
+            return
         except Exception as error:  # a source may fail in any way; the loop outlives it
             self._failed(error)
             return
@@ -121,9 +128,8 @@ class Worker:
         self._schedule.advance(monotonic_ns())
 
     def finish(self) -> None:
-        """Write what a source that waits for events still has: they have happened, whatever comes now."""
-        if waits(self.source):
-            close(self.source)
+        """Write what a source that can be shut still has: it has happened before the end."""
+        if shut(self.source):
             self.tick()
 
     def check(self, now_ns: int, deadline_ns: int) -> None:
@@ -165,7 +171,7 @@ class Worker:
         if self._down == fields or self._is_abandoned:
             return
         self._down = fields
-        log.warning("%s is down: %s", self._title(), fields["reason"])
+        log.log(logging.INFO if self.has_ended else logging.WARNING, "%s is down: %s", self._title(), fields["reason"])
         self._tell("source_down", fields)
 
     def _report_up(self, identity: Mapping[str, Value]) -> None:
@@ -206,13 +212,19 @@ class Lane:
     def _run(self) -> None:
         while not self._wait():
             now_ns = monotonic_ns()
-            for worker in self.workers:
+            for worker in self._going():
                 if worker.due_ns <= now_ns and not self._stop.is_set():
                     worker.tick()
-        for worker in self.workers:
+        for worker in self._going():
             worker.finish()
 
+    def _going(self) -> list[Worker]:
+        return [worker for worker in self.workers if not worker.has_ended]
+
     def _wait(self) -> bool:
-        """Wait for the next deadline; return True when it is time to stop instead."""
-        wait_ns = min(worker.due_ns for worker in self.workers) - monotonic_ns()
+        """Wait for the next deadline; return True when it is time to stop instead, or nothing is left to sample."""
+        going = self._going()
+        if not going:
+            return True
+        wait_ns = min(worker.due_ns for worker in going) - monotonic_ns()
         return self._stop.wait(wait_ns / NS) if wait_ns > 0 else self._stop.is_set()
