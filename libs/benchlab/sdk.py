@@ -30,8 +30,8 @@ RETRY_S = (0.1, 1.0)
 PACK_BYTES = 32 * 1024
 MAX_WAITING = 256
 """Packed datagrams that wait for a collector that is slow, 8 MiB of lines; then the oldest are given up."""
-EXIT_S = 0.05
-"""How long the end of a program may be put off to deliver what waits."""
+EXIT_S = (0.05, 1.0)
+"""How long the end of a program is put off to deliver what waits: while nothing is taken, and at most."""
 
 _NAMES_KEPT = 1024
 _INT64 = range(-(2**63), 2**63)
@@ -95,14 +95,16 @@ class Sender:
             self._wake_flusher()
 
     def close(self) -> None:
-        """Deliver what waits, for ``EXIT_S`` at most, and tell the collector what it was never given."""
+        """Deliver what waits, within the time of ``EXIT_S``, and tell the collector what it was never given."""
+        patience_s, most_s = EXIT_S
         self._is_ending = True
-        give_up_s = time.monotonic() + EXIT_S
-        if not self._sending.acquire(timeout=EXIT_S):
+        give_up_s = time.monotonic() + most_s
+        if not self._sending.acquire(timeout=patience_s):
             return
         try:
-            while self._push() or (self._is_full and self._has_room(give_up_s - time.monotonic())):
-                pass
+            while self._push() or (self._is_full and self._has_room(min(patience_s, give_up_s - time.monotonic()))):
+                if time.monotonic() >= give_up_s:
+                    break
             self._tell_rest()
         finally:
             self._sending.release()
@@ -184,6 +186,7 @@ class Sender:
         with self._lock:
             if (self._sock is None and not self._connect()) or self._sock is None:
                 return
+            self._has_room(EXIT_S[0])
             try:
                 self._sock.send(self._mark(seq, ns) + self._mark(self._seq, self._last_ns))
             except OSError:
