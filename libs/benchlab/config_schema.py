@@ -67,13 +67,13 @@ class BenchLab(Section, frozen=True):
 class Pipeline(Section, frozen=True):
     """``[pipeline]``: the stages whose distance is the latency; ``pairs`` adds more of them.
 
-    ``stage_socket`` None stands for the rule of docs/STAGES.md.
+    An empty ``stage_socket`` stands for the rule of docs/STAGES.md.
     """
 
     stage_a: Stage = "ingress"
     stage_b: Stage = "encoded"
     pairs: list[Pair] = []
-    stage_socket: Annotated[str, Meta(min_length=1)] | None = None
+    stage_socket: Annotated[str, Meta(max_length=107)] = ""
 
 
 class CxExport(Section, frozen=True):
