@@ -147,10 +147,11 @@ class OneLook:
             readings = StageSource(self._listener, self._clock, self._clock.now_ns()).sample()
         finally:
             self._listener.close()
-        if not readings:
-            fix = 'call benchlab.stage("NAME", frame=NUMBER) in the program meanwhile, or see docs/STAGES.md'
-            raise Absent(f"nobody sent a stage to {self._path}", fix)
-        return readings
+        if stages := [reading for reading in readings if reading.source in (None, BOOKMARK)]:
+            return stages
+        wrong = [f"; what came: {reading.kv['detail']}" for reading in readings if "detail" in reading.kv]
+        fix = 'call benchlab.stage("NAME", frame=NUMBER) in the program meanwhile, or see docs/STAGES.md'
+        raise Absent(f"nobody sent a stage to {self._path}{''.join(wrong[:1])}", fix)
 
 
 def _time(reading: Reading) -> int:

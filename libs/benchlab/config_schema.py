@@ -73,7 +73,7 @@ class Pipeline(Section, frozen=True):
     stage_a: Stage = "ingress"
     stage_b: Stage = "encoded"
     pairs: list[Pair] = []
-    stage_socket: Annotated[str, Meta(max_length=107)] = ""
+    stage_socket: str = ""
 
 
 class CxExport(Section, frozen=True):

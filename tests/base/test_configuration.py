@@ -35,7 +35,7 @@ OTHER: dict[str, list[Any]] = {
     "benchlab.calibration_interval_sec": [1.0, 2.0, 3.0],
     "pipeline.stage_a": ["a", "b", "c"],
     "pipeline.stage_b": ["a", "b", "c"],
-    "pipeline.stage_socket": ("/run/a.sock", "/run/b.sock", "/run/c.sock"),
+    "pipeline.stage_socket": ["/run/a.sock", "/run/b.sock", "/run/c.sock"],
     "pipeline.pairs": [[["a", "b"]], [["b", "c"]], [["c", "d"]]],
     "cx_export.enabled": [False, False, False],
     "cx_export.watch_dir": ["/a", "/b", "/c"],
