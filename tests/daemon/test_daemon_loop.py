@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from queue import Empty, SimpleQueue
 from time import time_ns
 from typing import Any
 
 import pytest
 
-from benchlab.daemon import Absent, Reading, Transient
-from benchlab.event import Value
-from support.running_daemon import Running
+from benchlab.daemon import Absent, Daemon, Reading, Transient, loop
+from benchlab.daemon.schedule import NS
+from benchlab.event import Event, Value
+from support.running_daemon import Running, Timeline
 
 Begin = Callable[..., Running]
 
@@ -351,3 +353,87 @@ def test_waiting_source_that_fails_is_asked_again_after_the_backoff_only(begin: 
     daemon.until(lambda: daemon.metas("source_up"))
     daemon.end()
     assert len(daemon.metas("source_down")) == 1
+
+
+class Waiter(Counter):
+    """Waits for what is put into it, and has ``held`` back until it is told to shut."""
+
+    waits = True
+
+    def __init__(self, *held: int) -> None:
+        super().__init__("test.waiter")
+        self.inbox: SimpleQueue[int] = SimpleQueue()
+        self.held = held
+        self.block = threading.Event()
+        self.block.set()
+
+    def shut(self) -> None:
+        for number in self.held:
+            self.inbox.put(number)
+
+    def sample(self) -> list[Reading]:
+        try:
+            found = [self.inbox.get(timeout=0.02)]
+        except Empty:
+            return []
+        self.block.wait()
+        while not self.inbox.empty():
+            found.append(self.inbox.get())
+        return [Reading({"n": n}, time_ns()) for n in found]
+
+
+def test_source_that_can_be_shut_gives_what_it_still_has_before_the_stop_line(begin: Begin) -> None:
+    daemon = begin(Waiter(1, 2, 3))
+    daemon.until(lambda: daemon.events())
+    *_, one, two, three, stop = daemon.end()
+    assert [one.kv, two.kv, three.kv] == [{"n": 1}, {"n": 2}, {"n": 3}]
+    assert stop.kv["event"] == "stop"
+
+
+def test_what_a_waiting_source_has_is_written_though_it_was_stuck(begin: Begin) -> None:
+    source = Waiter()
+    daemon = begin(source)
+    source.block.clear()
+    source.inbox.put(7)
+    daemon.until(lambda: daemon.metas("source_down"))
+    source.block.set()
+    daemon.until(lambda: daemon.of("test.waiter"))
+    assert [event.kv for event in daemon.of("test.waiter")] == [{"n": 7}]
+    assert daemon.metas("source_up")
+
+
+def test_process_that_was_held_up_lets_its_sources_speak_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopped process is no stuck device, and its ``alive`` must not make late what its sources have."""
+    now_ns = 0
+    waits: list[float] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            nonlocal now_ns
+            waits.append(timeout or 0.0)
+            now_ns += {1: NS // 4, 2: 5 * NS}.get(len(waits), NS // 4)
+            return len(waits) == 5
+
+    monkeypatch.setattr(loop, "monotonic_ns", lambda: now_ns)
+    log = Ticks()
+    daemon = Daemon("testd", [], log, Timeline(), 0.02, stop=Stop(), env={})
+    daemon.run()
+    assert (len(waits), log.ticks) == (5, 3)  # the third wait is one more after the long one
+
+
+class Ticks:
+    """A log that counts how often it was told to do what is due."""
+
+    ticks = 0
+
+    def start(self, fields: Mapping[str, Value]) -> None:
+        pass
+
+    def write(self, events: Sequence[Event]) -> None:
+        pass
+
+    def tick(self) -> None:
+        self.ticks += 1
+
+    def stop(self) -> None:
+        pass
