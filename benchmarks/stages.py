@@ -59,14 +59,18 @@ def arrivals(seconds: float) -> Section:
         "numbering of the senders, and what is missing in the file. Late: further behind the newest line of the file "
         "than its `disorder_ms`, which muxd would not use. Asked: 0 lost of 100,000 a second for 10 s."
     ]
-    header = ["programs", "stages/s", "sent", "in the file", "lost", "late", "collector: % of a core", "peak MiB"]
+    header = [
+        *("programs", "stages/s", "sent", "in the file", "lost", "late", "most behind ms"),
+        *("collector: % of a core", "peak MiB"),
+    ]
     return Section("Stages: 100,000 a second", header, rows, notes, facts)
 
 
 def row(processes: int, found: dict[str, Any], load: Load, peak_mib: float) -> list[str]:
     lost = max(found["lost"], found["sent"] - found["recorded"])
     numbers = [f"{found['sent_s']:.0f}", f"{found['sent']}", f"{found['recorded']}", f"{lost}", f"{found['late']}"]
-    return [f"{processes}", *numbers, f"{load.cpu_pct:.1f}", f"{peak_mib:.1f}"]
+    behind = f"{found['behind_ms']:.1f}"
+    return [f"{processes}", *numbers, behind, f"{load.cpu_pct:.1f}", f"{peak_mib:.1f}"]
 
 
 def calls(seconds: float) -> Section:
@@ -143,9 +147,9 @@ def wait_until_quiet(path: Path) -> None:
         time.sleep(0.1)
 
 
-def found_in(path: Path) -> dict[str, int]:
-    """Return how many stages a file holds, how many of them are late, and how many it says were lost."""
-    newest_ns = recorded = late = lost = disorder_ns = 0
+def found_in(path: Path) -> dict[str, float]:
+    """Return how many stages a file holds, how far behind they are, and how many it says were lost."""
+    newest_ns = recorded = late = lost = disorder_ns = behind_ns = 0
     decode = msgspec.json.Decoder(Event).decode
     with path.open("rb") as file:
         for line in file:
@@ -154,7 +158,8 @@ def found_in(path: Path) -> dict[str, int]:
             if event.source == PIPELINE:
                 recorded += 1
                 late += newest_ns - event.ts_ns > disorder_ns
+                behind_ns = max(behind_ns, newest_ns - event.ts_ns)
             elif event.source == META:
                 disorder_ns = event.kv.get("disorder_ms", disorder_ns // 10**6) * 10**6
                 lost += event.kv["n"] if event.kv["event"] == "gap" else 0
-    return {"recorded": recorded, "late": late, "lost": lost}
+    return {"recorded": recorded, "late": late, "lost": lost, "behind_ms": behind_ns / 1e6}

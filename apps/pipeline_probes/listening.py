@@ -14,7 +14,7 @@ from pipeline_probes.bookmarks import Bookmarks
 from pipeline_probes.stage_socket import StageSocket
 from pipeline_probes.stage_source import OneLook, StageSource
 
-DISORDER_MS = 100
+DISORDER_MS = 200
 """Programs are held up for tens of milliseconds between a stage and the sending of it, where processors are scarce."""
 ONCE_S = 0.5
 """How long ``--once`` listens."""

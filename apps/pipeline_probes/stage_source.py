@@ -64,7 +64,7 @@ class StageSource:
         readings.sort(key=_time)
         if self._bookmarks is not None:
             readings = self._put_bookmarks_away(self._bookmarks, readings)
-        return [*readings, *self._reports()]
+        return [*readings, *self._reports(_time(readings[-1]) if readings else self._clock.now_ns())]
 
     def shut(self) -> None:
         """Take nothing more in; the next sample returns what has come."""
@@ -102,14 +102,17 @@ class StageSource:
             return [reading for reading in readings if reading.source != BOOKMARK]
         return readings
 
-    def _reports(self) -> list[Reading]:
-        """Return what is to be told of losses, and from time to time how much has come."""
+    def _reports(self, at_ns: int) -> list[Reading]:
+        """Return what is to be told of losses, and from time to time how much has come.
+
+        It is told as of the last stage: later, it would make stages late that are on their way.
+        """
         now_ns = self._clock.now_ns()
         gaps = list(self._senders.reports(now_ns, last=self._is_shut))
         if self._bookmarks is not None and self._bookmarks.failed > self._unwritten:
             lost, self._unwritten = self._bookmarks.failed - self._unwritten, self._bookmarks.failed
             gaps.append({"n": lost, "why": "bookmarks_lost", "detail": self._bookmarks.failure})
-        told = [Reading({"event": "gap", **fields}, now_ns, source=META) for fields in gaps]
+        told = [Reading({"event": "gap", **fields}, at_ns, source=META) for fields in gaps]
         counts: dict[str, Value] = {
             "received": self._reader.received,
             "malformed": self._senders.malformed,
@@ -117,7 +120,7 @@ class StageSource:
         }
         if counts != self._told and any(counts.values()) and (now_ns >= self._report_ns or self._is_shut):
             self._told, self._report_ns = counts, now_ns + REPORT_NS
-            told.append(Reading(dict(counts), now_ns, source=SELF))
+            told.append(Reading(dict(counts), at_ns, source=SELF))
         return told
 
 

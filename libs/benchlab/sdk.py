@@ -28,8 +28,8 @@ PACE_NS = 2_000_000
 RETRY_S = (0.1, 1.0)
 """How long after a try a collector is looked for again that is not there: at first, and at most."""
 PACK_BYTES = 32 * 1024
-MAX_WAITING = 256
-"""Packed datagrams that wait for a collector that is slow, 8 MiB of lines; then the oldest are given up."""
+MAX_WAITING = 512
+"""Packed datagrams that wait for a collector that is slow, 16 MiB of lines; then the oldest are given up."""
 EXIT_S = (0.05, 1.0)
 """How long the end of a program is put off to deliver what waits: while nothing is taken, and at most."""
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from queue import Empty, SimpleQueue
 from time import time_ns
 from typing import Any
@@ -400,6 +401,19 @@ def test_what_a_waiting_source_has_is_written_though_it_was_stuck(begin: Begin) 
     daemon.until(lambda: daemon.of("test.waiter"))
     assert [event.kv for event in daemon.of("test.waiter")] == [{"n": 7}]
     assert daemon.metas("source_up")
+
+
+def test_what_a_daemon_tells_of_itself_makes_no_line_late_that_is_on_its_way(begin: Begin) -> None:
+    class Behind(Waiter):
+        def sample(self) -> list[Reading]:
+            return [Reading({"n": 0}, time_ns() - NS // 2)]
+
+    daemon = begin(Behind(), report_s=0.05)
+    daemon.until(lambda: len(daemon.of("self.testd")) >= 3)
+    events = daemon.end()
+    for before, line in pairwise(events):
+        if line.source == "self.testd" and before.source == "test.waiter":
+            assert line.ts_ns <= before.ts_ns
 
 
 def test_process_that_was_held_up_lets_its_sources_speak_first(monkeypatch: pytest.MonkeyPatch) -> None:

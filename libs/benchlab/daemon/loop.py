@@ -170,7 +170,13 @@ class Daemon:
         for key in ("lines", "bytes", "lost"):
             if (value := getattr(stats, key, None)) is not None:
                 kv[key] = value
-        return Event(ts_ns=self._clock.now_ns(), source=f"self.{self._name}", kv=kv)
+        return Event(ts_ns=self._amid_ns(), source=f"self.{self._name}", kv=kv)
+
+    def _amid_ns(self) -> int:
+        """Return a time for a line that must not make late what is on its way: that of the last one, if it is new."""
+        now_ns = self._clock.now_ns()
+        last_ns: int | None = getattr(self._writer, "last_event_ns", None)
+        return last_ns if last_ns is not None and 0 < now_ns - last_ns < NS else now_ns
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
