@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors]``: all of them by default."""
+"""``python -m benchmarks [replay|whole|live|collectors|probe]``: all of them by default."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 from benchmarks.collectors import collectors
 from benchmarks.live import live
 from benchmarks.measure import machine
+from benchmarks.probe import probe
 from benchmarks.replay import replay
 from benchmarks.same import DifferentError
 from benchmarks.table import Section
@@ -16,13 +17,15 @@ from benchmarks.whole import whole
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    p.add_argument("what", nargs="*", help="replay, whole, live, collectors (default: all)")
+    p.add_argument("what", nargs="*", help="replay, whole, live, collectors, probe (default: all)")
     p.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
     p.add_argument(
         "--frames", type=int, default=1_000_000, help="replay, whole: frames of the recording (default: 1000000)"
     )
     p.add_argument("--rounds", type=int, default=3, help="replay, whole: runs of each program, in turn (default: 3)")
-    p.add_argument("--seconds", type=float, default=30, help="live, collectors: how long each is watched (default: 30)")
+    p.add_argument(
+        "--seconds", type=float, default=30, help="live, collectors, probe: how long each is watched (default: 30)"
+    )
     return p
 
 
@@ -34,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         "whole": lambda: [whole(args.frames, args.rounds)],
         "live": lambda: live(args.seconds),
         "collectors": lambda: collectors(args.seconds),
+        "probe": lambda: probe(args.seconds),
     }
     unknown = [what for what in args.what if what not in benchmarks]
     if unknown:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 
 from benchlab import cli
-from benchlab.recording import Collector, collect
-from pipeline_probes.pipeline_source import POLL_S
 from pipeline_probes.plan import pipeline_options, plan_of
 from pipeline_probes.presets import PRESETS
-from pipeline_probes.running import Running
+from pipeline_probes.running import record
 
 EXAMPLES = """\
   pipeline_probes --pipeline "videotestsrc is-live=true ! tee name=ingress ! x264enc name=enc ! fakesink" \\
@@ -32,13 +30,8 @@ def main(argv: list[str] | None = None) -> int:
         p.error(str(error))
     if args.simulate:
         p.error("--simulate: a simulated pipeline is r5c_capture --simulate")
-    if plan is None:
-        p.error("found neither --pipeline nor --device nor --preset, expected one of them")
-    ctx = cli.context(args)
-    with Running(plan, args.once, args.root) as running:
-        stream = preset.stream if preset is not None else "pipeline"
-        collector = Collector("pipeline_probes", stream, running.disorder_ms, once_rate_s=0.0)
-        return collect(collector, args, ctx, POLL_S, lambda clock, starts_ns: [running.source(clock)])
+    stream = preset.stream if preset is not None else "pipeline"
+    return record("pipeline_probes", stream, plan, args, cli.context(args))
 
 
 def _parser() -> argparse.ArgumentParser:

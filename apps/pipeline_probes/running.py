@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
 from pathlib import Path
 from types import TracebackType
 
+from benchlab.cli import Context
 from benchlab.clock import SessionClock
 from benchlab.daemon import Absent, Reading, Source
 from benchlab.errors import Exit, Fault
 from benchlab.event import PIPELINE
+from benchlab.recording import Collector, collect
 from pipeline_probes import gstreamer
 from pipeline_probes.first_frames import FirstFrames
 from pipeline_probes.graph import Graph
-from pipeline_probes.pipeline_source import PipelineSource
+from pipeline_probes.pipeline_source import POLL_S, PipelineSource
 from pipeline_probes.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -88,3 +91,10 @@ class Running:
         sys.stderr.flush()
         if kind is None:
             os._exit(Exit.OK)
+
+
+def record(prog: str, stream: str, plan: Plan, args: argparse.Namespace, ctx: Context) -> int:
+    """Run the collector of one pipeline as its command line says and return the exit code. Raises Fault."""
+    with Running(plan, args.once, args.root) as running:
+        collector = Collector(prog, stream, running.disorder_ms, once_rate_s=0.0)
+        return collect(collector, args, ctx, POLL_S, lambda clock, starts_ns: [running.source(clock)])
