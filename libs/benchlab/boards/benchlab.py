@@ -189,12 +189,15 @@ class Contract:
 
         inputs, (vdd, vref, chip) = take(INPUTS), take(3)
         sensors, (ambient, humidity) = take(len(self.product.sensors)), take(2)
-        switches = take(4)
+        fan_switch, rgb_switch, rgb_ext, ext_duty = take(4)
         rails = tuple(Rail(*take(3)) for _ in self.product.rails)
         fans = tuple(Fan(*take(3)) for _ in range(FANS))
         live, latched = take(2) if self.has_faults else (0, 0)
         faults = (live, latched) if self.has_faults else None
-        return Frame(inputs, vdd, vref, chip, sensors, ambient, humidity, *switches, rails, fans, faults)
+        return Frame(
+            *(inputs, vdd, vref, chip, sensors, ambient, humidity),
+            *(fan_switch, rgb_switch, rgb_ext, ext_duty, rails, fans, faults),
+        )
 
     def encode(self, frame: Frame) -> bytes:
         """Return the bytes of a frame; padding is zero. Raises ValueError for what does not fit the layout."""
