@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from contextlib import ExitStack
 
 from benchlab import cli
-from benchlab.clock import SessionClock
-from benchlab.daemon import Source
-from benchlab.recording import Collector, collect
-from pipeline_probes import listening
-from pipeline_probes.listening import Listening, socket_options
-from pipeline_probes.pipeline_source import POLL_S
+from pipeline_probes.listening import socket_options
 from pipeline_probes.plan import pipeline_options, plan_of
 from pipeline_probes.presets import PRESETS
-from pipeline_probes.running import Running
+from pipeline_probes.record import record
 
 EXAMPLES = """\
   pipeline_probes                                 take the stages that programs send: benchlab.stage(...)
@@ -33,29 +26,17 @@ def main(argv: list[str] | None = None) -> int:
     p = _parser()
     args = p.parse_args(argv)
     preset = PRESETS[args.preset or "v4l2"] if args.preset or args.device else None
+    runs = preset is not None or args.pipeline or args.stage or args.flow
     try:
-        plan = plan_of(args, preset)
+        plan = plan_of(args, preset) if runs else None
     except ValueError as error:
         p.error(str(error))
     if args.simulate:
         p.error("--simulate: a simulated pipeline is r5c_capture --simulate")
-    if plan is None and (args.stage or args.flow):
-        p.error("--stage, --flow: found no --pipeline, --device or --preset, expected one of them")
+    stream = preset.stream if preset is not None else "pipeline"
     ctx = cli.context(args, {"pipeline.stage_socket": (args.listen or None, "--listen")})
-    with ExitStack() as stack:
-        running = stack.enter_context(Running(plan, args.once, args.root)) if plan is not None else None
-        listens = plan is None or args.listen is not None
-        listener = stack.enter_context(Listening(ctx, args.once)) if listens else None
-
-        def sources(clock: SessionClock, starts_ns: int) -> Sequence[Source]:
-            found = [running.source(clock)] if running is not None else []
-            return [*found, listener.source(clock, starts_ns)] if listener is not None else found
-
-        disorder_ms = max(running.disorder_ms if running else 0, listening.DISORDER_MS if listener else 0)
-        stream = preset.stream if preset is not None else "pipeline"
-        once_s = listening.ONCE_S if listener else 0.0
-        collector = Collector("pipeline_probes", stream, disorder_ms, once_rate_s=once_s)
-        return collect(collector, args, ctx, POLL_S, sources)
+    listens = plan is None or args.listen is not None
+    return record("pipeline_probes", stream, plan, args, ctx, listens=listens)
 
 
 def _parser() -> argparse.ArgumentParser:

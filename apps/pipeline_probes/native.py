@@ -21,7 +21,8 @@ EVENT_FLUSH = 1 << 8
 FLAG_HEADER = 1 << 10
 FORMAT_TIME = 3
 
-ProbeFunction = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p)
+ProbeFunction = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p)
+"""Takes the pad and the info. GStreamer also passes user data, which a callback may leave where it is."""
 
 
 class ProbeInfo(ctypes.Structure):

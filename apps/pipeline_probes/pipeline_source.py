@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -15,8 +16,8 @@ from pipeline_probes.bus import read_bus
 from pipeline_probes.capture_time import CaptureTime
 from pipeline_probes.drops import Drops
 from pipeline_probes.graph import Graph
+from pipeline_probes.notes import MOST_NOTES, Note
 from pipeline_probes.stage_times import SWITCH_S, StageTimes
-from pipeline_probes.tap import MOST_NOTES, Note
 
 NS = 1_000_000_000
 POLL_S = 0.010
@@ -24,6 +25,8 @@ POLL_S = 0.010
 WAIT_S = 0.25
 START_S = 0.8
 """How long the first sample waits for a buffer, or for an error: until then it is not known whether it runs."""
+LOOK_NS = 5 * NS
+"""How often a buffer is searched for a reference timestamp, where the one before had none."""
 DRAIN_S = 0.3
 HALT_S = 0.7
 
@@ -60,6 +63,7 @@ class PipelineSource:
         self._drops.watch(graph)
         self._is_playing = self._has_buffers = False
         self._captured: bool | None = None
+        self._looked_ns = 0
         self._outcome: Exception | None = None
 
     @property
@@ -91,6 +95,7 @@ class PipelineSource:
     def _begin(self) -> None:
         self._look_for_device()
         sys.setswitchinterval(SWITCH_S)
+        gc.freeze()  # what is there by now stays: a collection in a probe must not go through it
         self._graph.notes.clear()
         self._has_buffers, self._captured = False, None
         self._times.restarted(CaptureTime(self._clock, self._pipeline_ns))
@@ -127,6 +132,9 @@ class PipelineSource:
         batch: list[Note] = [notes.popleft() for _ in range(len(notes))]
         if batch and self._captured is None:
             self._captured = self._graph.first_stage_is_captured()
+        if monotonic_ns() - self._looked_ns > LOOK_NS:
+            self._looked_ns = monotonic_ns()
+            self._graph.taps[0].lookout.is_on = True
         base_ns = self._graph.pipeline.get_base_time() if self._captured else None
         readings = self._times.readings(batch, base_ns)
         self._has_buffers = self._has_buffers or any(reading.source != META for reading in readings)

@@ -22,8 +22,9 @@ class Plan:
     device: Path | None = None
 
 
-def pipeline_options(p: argparse.ArgumentParser, flow: str = FLOW) -> None:
-    """Add the flags that describe a pipeline and its stages."""
+def pipeline_options(p: argparse.ArgumentParser, flow: str = FLOW, device: str | None = None) -> None:
+    """Add the flags that describe a pipeline and its stages, with the defaults they have."""
+    by_default = f" (default: {device})" if device is not None else ", as /dev/video0"
     group = p.add_argument_group("pipeline")
     group.add_argument(
         "--pipeline", metavar="TEXT", help=f"what gst-launch-1.0 would run; {DEVICE} stands for --device"
@@ -36,18 +37,19 @@ def pipeline_options(p: argparse.ArgumentParser, flow: str = FLOW) -> None:
         metavar="NAME=ELEMENT.PAD",
         help="a stage, reached when a buffer passes this pad (repeatable; the first one also tells capture times)",
     )
-    group.add_argument("--device", metavar="DEV", help="V4L2 device, as /dev/video0")
+    group.add_argument("--device", metavar="DEV", help=f"V4L2 device{by_default}")
     group.add_argument("--flow", metavar="NAME", help=f"name of this flow of frames (default: {flow})")
 
 
-def plan_of(args: argparse.Namespace, preset: Preset | None) -> Plan | None:
-    """Return what to run, None if nothing is asked for. Raises ValueError for flags that contradict each other."""
-    if preset is None and args.pipeline is None:
-        return None
-    text = preset.pipeline if args.pipeline is None and preset is not None else args.pipeline
-    if args.pipeline is not None and not args.stage:
+def plan_of(args: argparse.Namespace, preset: Preset | None) -> Plan:
+    """Return what to run: a preset, or the pipeline given. Raises ValueError for flags that contradict each other."""
+    text, stages = args.pipeline, merged((), args.stage)
+    if text is None:
+        if preset is None:
+            raise ValueError("found neither --pipeline nor --device nor --preset, expected one of them")
+        text, stages = preset.pipeline, merged(preset.stages, args.stage)
+    if not stages:
         raise ValueError("--pipeline: found no --stage, expected one or more, as in --stage encoded=enc.src")
-    stages = merged(preset.stages if args.pipeline is None and preset is not None else (), args.stage)
     flow = args.flow or (preset.flow if preset is not None else FLOW)
     if DEVICE not in text:
         if args.device is not None:

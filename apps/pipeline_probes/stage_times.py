@@ -10,10 +10,9 @@ from benchlab.clock import SessionClock
 from benchlab.daemon import Reading
 from benchlab.event import META
 from pipeline_probes.capture_time import CaptureTime, Reference, is_plausible
-from pipeline_probes.native import FLAG_HEADER
+from pipeline_probes.notes import FLUSH, HEADER, Note
 from pipeline_probes.running_time import NONE, Epochs, Segment, running_time_ns
 from pipeline_probes.stage_spec import CAPTURE, StageSpec
-from pipeline_probes.tap import FLUSH, Note
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +71,10 @@ class StageTimes:
         return sorted(found, key=lambda reading: reading.ts_ns or 0)
 
     def _of_note(self, note: Note, to_timeline_ns: int) -> Iterator[Reading]:
-        seen_ns, number, what, flags, reference = note
+        seen_ns, number, what, extra = note
         stage = self._stages[number]
         if isinstance(what, int):
-            yield from self._of_buffer(stage, seen_ns + to_timeline_ns, what, flags, reference)
+            yield from self._of_buffer(stage, seen_ns + to_timeline_ns, what, extra)
         elif isinstance(what, Segment):
             stage.segment = what
         elif what is FLUSH:
@@ -86,12 +85,10 @@ class StageTimes:
             kv = {"event": "caps", "flow": self._flow, "stage": stage.name, "caps": what[:MOST_CAPS]}
             yield Reading(kv, ts_ns=seen_ns + to_timeline_ns, source=META)
 
-    def _of_buffer(
-        self, stage: _Stage, ts_ns: int, pts: int, flags: int, reference: Reference | None
-    ) -> Iterator[Reading]:
+    def _of_buffer(self, stage: _Stage, ts_ns: int, pts: int, extra: Reference | str | None) -> Iterator[Reading]:
         running_ns = running_time_ns(stage.segment, pts) if stage.segment is not None else None
         if running_ns is None:
-            if not (pts == NONE and flags & FLAG_HEADER):
+            if extra != HEADER:
                 stage.last = stage.last or (stage.epoch, NONE)
                 yield Reading({"stage": stage.name, "flow": self._flow}, ts_ns=ts_ns, unc_ns=UNC_NS)
             return
@@ -99,17 +96,18 @@ class StageTimes:
             return
         stage.last = (stage.epoch, running_ns)
         pts_ns = self._epochs.pts_ns(stage.epoch, running_ns, ts_ns)
-        if (captured := self._captured(ts_ns, running_ns, reference)) is not None:
+        is_first = stage is self._stages[0]
+        if is_first and (captured := self._captured(ts_ns, running_ns, extra)) is not None:
             kv: dict[str, Any] = {"stage": CAPTURE, "pts_ns": pts_ns, "flow": self._flow}
             yield Reading(kv, ts_ns=captured[0], unc_ns=captured[1])
         kv = {"stage": stage.name, "pts_ns": pts_ns, "flow": self._flow}
         yield Reading(kv, ts_ns=ts_ns, unc_ns=UNC_NS)
 
-    def _captured(self, seen_ns: int, running_ns: int, reference: Reference | None) -> tuple[int, int] | None:
+    def _captured(self, seen_ns: int, running_ns: int, reference: object) -> tuple[int, int] | None:
         """Return when a frame was captured and how surely, None where it does not say, or not credibly."""
         if self._capture is None:
             return None
-        if reference is not None:
+        if isinstance(reference, Reference):
             capture_ns, unc_ns = self._capture.of_reference(reference)
         elif self._base_ns is not None:
             capture_ns, unc_ns = self._capture.of_running_time(self._base_ns, running_ns)

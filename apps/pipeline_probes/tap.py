@@ -1,4 +1,4 @@
-"""A probe on one pad: notes what passes and when, in the pipeline's own thread, and leaves the rest for later."""
+"""A probe on one pad: notes what passes and when, and leaves the rest for another thread."""
 
 from __future__ import annotations
 
@@ -10,18 +10,8 @@ from typing import Any
 
 from pipeline_probes import native
 from pipeline_probes.capture_time import References
-from pipeline_probes.native import Buffer, ProbeInfo
-from pipeline_probes.running_time import Segment
+from pipeline_probes.notes import FLUSH, Lookout, Note, on_buffer, on_list
 from pipeline_probes.stage_spec import StageSpec
-
-Note = tuple[int, int, Any, int, Any]
-"""CLOCK_MONOTONIC in ns, number of the tap, what passed, its buffer flags, its reference timestamp.
-
-What passed is the pts of a buffer (an integer), a Segment, the text of new caps, or FLUSH.
-"""
-
-FLUSH = None
-MOST_NOTES = 1 << 16
 
 _keep_thread_state = ctypes.pythonapi.PyGILState_Ensure
 
@@ -32,11 +22,15 @@ class _Thread(threading.local):
     kept = False
 
 
+_thread = _Thread()
+
+
 class Tap:
     """The probes of one stage. ``attach`` puts them on its pad; notes go to ``notes``, oldest first.
 
-    A note costs a few microseconds. A thread of GStreamer gets a new Python state for every callback, which costs
-    several times as much, so each keeps its first one.
+    A thread of GStreamer gets a new Python state for every callback, which costs more than all the rest: so each
+    keeps its first one, from the events on that go before any buffer. Turn ``lookout.is_on`` on for a look at the next
+    buffer's reference timestamp.
     """
 
     def __init__(
@@ -49,74 +43,44 @@ class Tap:
         references: References,
     ) -> None:
         self.spec = spec
-        self.number = number
         self.pad: Any = None
+        self.lookout = Lookout(references)
+        self._number = number
         self._library = library
         self._notes = notes
-        self._references = references if number == 0 else None  # only the first stage looks for capture times
-        self._kinds = {int(getattr(gst.EventType, kind)): kind for kind in ("SEGMENT", "CAPS", "FLUSH_STOP")}
-        self._thread = _Thread()
+        kinds = (gst.EventType.SEGMENT, gst.EventType.CAPS, gst.EventType.FLUSH_STOP)
+        self._segment, self._caps, self._flush = (int(kind) for kind in kinds)
         self._probes = (
-            (native.BUFFER, native.ProbeFunction(self._on_buffer)),
-            (native.BUFFER_LIST, native.ProbeFunction(self._on_list)),
+            (native.BUFFER, native.ProbeFunction(on_buffer(number, notes, self.lookout))),
+            (native.BUFFER_LIST, native.ProbeFunction(on_list(number, notes, self.lookout, library))),
             (native.EVENT_DOWNSTREAM | native.EVENT_FLUSH, native.ProbeFunction(self._on_event)),
         )
 
     def attach(self, pad: Any) -> None:
         """Probe a pad from now on; what it has been told before (segment, caps) counts."""
         self.pad = pad
-        pointer = hash(pad)  # a GObject's hash in PyGObject is its address
-        for kind in ("SEGMENT", "CAPS"):
-            number = next(value for value, name in self._kinds.items() if name == kind)
-            if event := self._library.gst_pad_get_sticky_event(pointer, number, 0):
-                self._note_event(monotonic_ns(), event)
+        address = hash(pad)  # PyGObject's hash of an object is where it is
+        for kind in (self._segment, self._caps):
+            if event := self._library.gst_pad_get_sticky_event(address, kind, 0):
+                self._note_event(event)
                 self._library.gst_mini_object_unref(event)
         for mask, function in self._probes:
-            self._library.gst_pad_add_probe(pointer, mask, function, None, None)
+            self._library.gst_pad_add_probe(address, mask, function, None, None)
 
-    def _on_buffer(self, pad: int, info: int, user: int) -> int:
+    def _on_event(self, pad: int, info: int) -> int:
+        if not _thread.kept:
+            _thread.kept = True
+            _keep_thread_state()
+        self._note_event(native.ProbeInfo.from_address(info).data)
+        return native.PROBE_OK
+
+    def _note_event(self, event: int) -> None:
         now_ns = monotonic_ns()
-        if not self._thread.kept:
-            self._keep_thread()
-        address = ProbeInfo.from_address(info).data
-        buffer = Buffer.from_address(address)
-        reference = self._references.of(address) if self._references is not None else None
-        self._notes.append((now_ns, self.number, buffer.pts, buffer.flags, reference))
-        return native.PROBE_OK
-
-    def _on_list(self, pad: int, info: int, user: int) -> int:
-        """Note each frame of a list once: a list is most often one frame in many packets."""
-        now_ns = monotonic_ns()
-        if not self._thread.kept:
-            self._keep_thread()
-        buffers = ProbeInfo.from_address(info).data
-        before = None
-        for index in range(self._library.gst_buffer_list_length(buffers)):
-            address = self._library.gst_buffer_list_get(buffers, index)
-            buffer = Buffer.from_address(address)
-            if buffer.pts != before:
-                reference = self._references.of(address) if self._references is not None else None
-                self._notes.append((now_ns, self.number, buffer.pts, buffer.flags, reference))
-            before = buffer.pts
-        return native.PROBE_OK
-
-    def _on_event(self, pad: int, info: int, user: int) -> int:
-        self._note_event(monotonic_ns(), ProbeInfo.from_address(info).data)
-        return native.PROBE_OK
-
-    def _note_event(self, now_ns: int, event: int) -> None:
-        kind = self._kinds.get(native.Event.from_address(event).type)
-        if kind is None:
-            return
-        what: Segment | str | None = FLUSH
-        if kind == "SEGMENT":
-            what = self._library.segment_of(event)
-            if what is None:
-                return
-        elif kind == "CAPS":
-            what = self._library.caps_of(event)
-        self._notes.append((now_ns, self.number, what, 0, None))
-
-    def _keep_thread(self) -> None:
-        _keep_thread_state()
-        self._thread.kept = True
+        kind = native.Event.from_address(event).type
+        if kind == self._segment:
+            if (segment := self._library.segment_of(event)) is not None:
+                self._notes.append((now_ns, self._number, segment, None))
+        elif kind == self._caps:
+            self._notes.append((now_ns, self._number, self._library.caps_of(event), None))
+        elif kind == self._flush:
+            self._notes.append((now_ns, self._number, FLUSH, None))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchlab.daemon import Absent, Daemon, Reading, Transient, loop
+from benchlab.daemon import Absent, Daemon, Ended, Reading, Transient, loop
 from benchlab.daemon.schedule import NS
 from benchlab.event import Event, Value
 from support.running_daemon import Running, Timeline
@@ -354,6 +354,33 @@ def test_waiting_source_that_fails_is_asked_again_after_the_backoff_only(begin: 
     daemon.until(lambda: daemon.metas("source_up"))
     daemon.end()
     assert len(daemon.metas("source_down")) == 1
+
+
+def test_daemon_ends_when_all_its_sources_have_and_each_is_told_once(begin: Begin) -> None:
+    first, second = Counter("test.first", waits=True), Counter("test.second")
+    daemon = begin(first, second)
+    daemon.until(lambda: first.taken and second.taken)
+    first.fault = Ended("the file is read")
+    daemon.until(lambda: daemon.metas("source_down"))
+    taken = second.taken
+    daemon.until(lambda: second.taken > taken + 2)
+    assert daemon.code is None
+    second.fault = Ended("that too")
+    daemon.until(lambda: daemon.code is not None)
+    assert daemon.code == 0
+    downs = [(kv["which"], kv["reason"]) for kv in daemon.metas("source_down")]
+    assert downs == [("test.first", "the file is read"), ("test.second", "that too")]
+    assert daemon.events()[-1].kv == {"event": "stop"}
+
+
+def test_source_that_has_ended_leaves_its_lane_to_the_others(begin: Begin) -> None:
+    done, other = Counter("test.done", lane="kernel"), Counter("test.other", lane="kernel")
+    daemon = begin(done, other)
+    daemon.until(lambda: done.taken)
+    done.fault = Ended("done")
+    daemon.until(lambda: daemon.metas("source_down"))
+    taken = other.taken
+    daemon.until(lambda: other.taken > taken + 2)
 
 
 class Waiter(Counter):

@@ -155,7 +155,7 @@ def test_stream_flow_and_stages_can_be_chosen(start: Start, tmp_path: Path) -> N
     assert not raw(tmp_path, "pipeline_yuan").exists()
 
 
-@pytest.mark.parametrize("program", [R5C, YUAN, BOARD])
+@pytest.mark.parametrize("program", [BOARD])
 def test_without_simulate_nothing_is_made_up_and_nothing_is_written(program: str, run: Run, tmp_path: Path) -> None:
     ended = run(program, "--data-root", str(tmp_path / "root"), "--session", "s")
     assert ended.returncode == 2
