@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors|board]``: all of them by default."""
+"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages]``: all of them by default."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from benchmarks.board import board
 from benchmarks.collectors import collectors
 from benchmarks.live import live
 from benchmarks.measure import machine
+from benchmarks.probe import probe
 from benchmarks.replay import replay
 from benchmarks.same import DifferentError
+from benchmarks.stages import stages
 from benchmarks.table import Section
 from benchmarks.whole import whole
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    p.add_argument("what", nargs="*", help="replay, whole, live, collectors, board (default: all)")
+    what = "replay, whole, live, collectors, board, probe, stages (default: all)"
+    p.add_argument("what", nargs="*", help=what)
     p.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
     p.add_argument(
         "--frames", type=int, default=1_000_000, help="replay, whole: frames of the recording (default: 1000000)"
     )
     p.add_argument("--rounds", type=int, default=3, help="replay, whole: runs of each program, in turn (default: 3)")
     p.add_argument(
-        "--seconds", type=float, default=30, help="live, collectors, board: how long each is watched (default: 30)"
+        "--seconds", type=float, default=30, help="all others: how long each is watched, at most (default: 30)"
     )
     return p
 
@@ -38,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
         "live": lambda: live(args.seconds),
         "collectors": lambda: collectors(args.seconds),
         "board": lambda: board(args.seconds),
+        "stages": lambda: stages(args.seconds),
+        "probe": lambda: probe(args.seconds),
     }
     unknown = [what for what in args.what if what not in benchmarks]
     if unknown:

@@ -18,12 +18,13 @@ from benchlab.errors import Exit, Fault
 MODULES = {
     "telemetryd": "telemetryd",
     "benchlabd": "benchlabd",
+    "pipeline_probes": "pipeline_probes",
     "r5c_capture": "pipeline_probes.r5c_capture",
     "yuan_capture": "pipeline_probes.yuan_capture",
     "muxd": "muxd",
     "cx_exporter": "cx_exporter",
 }
-COLLECTORS = ("telemetryd", "benchlabd", "r5c_capture", "yuan_capture")
+COLLECTORS = ("telemetryd", "benchlabd", "pipeline_probes", "r5c_capture", "yuan_capture")
 
 _PR_SET_PDEATHSIG = 1
 _TAIL_BYTES = 4096

@@ -5,20 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from benchlab import __version__, cli
+from benchlab import cli
+from benchlab.bookmarks import write_bookmarks
 from benchlab.errors import Exit, Fault
 from benchlab.event import BOOKMARK, Event
-from benchlab.log.writer import LogWriter
 from benchlab.session import open_session
 
 EXAMPLES = """\
   benchctl mark "fan turned up"
   benchctl mark --session lab-1 second encoder started"""
 
-STREAM = "bookmarks"
 MAX_CHARACTERS = 4096
-# Two marks at once take turns within a few milliseconds; further behind the newest no line lies.
-DISORDER_MS = 200
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,17 +30,7 @@ def run(args: argparse.Namespace, operands: Sequence[str]) -> int:
     text = check_text(" ".join([*args.text, *operands]))
     context = cli.context(args)
     session = open_session(context.data_root, context.session_name, create=False)
-    clock = session.clock()
-    now_ns = clock.now_ns()
-    lock = session.state / f"{STREAM}.lock"
-    writer = LogWriter(session.raw / f"{STREAM}.jsonl", lock, clock=clock.now_ns)
-    try:
-        writer.start({"version": __version__, "disorder_ms": DISORDER_MS})
-        writer.write([Event(ts_ns=now_ns, source=BOOKMARK, kv={"text": text})])
-    finally:
-        writer.stop()
-    if writer.stats.lost:
-        raise Fault(f"{writer.path} could not be written: is the disk full?", Exit.IO)
+    write_bookmarks(session, [Event(ts_ns=session.clock().now_ns(), source=BOOKMARK, kv={"text": text})])
     print(f"marked in session {session.name}: {text}")
     return Exit.OK
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from benchlab import cli
-from pipeline_probes.capture import Card, capture
-
-CARD = Card(prog="r5c_capture", title="R5C", flow="r5c", stream="pipeline")
+from pipeline_probes.capture import capture
 
 
 @cli.run
 def main(argv: list[str] | None = None) -> int:
     """Run the program."""
-    return capture(CARD, argv)
+    return capture("r5c", argv)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from benchlab import cli
-from pipeline_probes.capture import Card, capture
-
-CARD = Card(prog="yuan_capture", title="YUAN", flow="yuan", stream="pipeline_yuan")
+from pipeline_probes.capture import capture
 
 
 @cli.run
 def main(argv: list[str] | None = None) -> int:
     """Run the program."""
-    return capture(CARD, argv)
+    return capture("yuan", argv)
 
 
 if __name__ == "__main__":

@@ -66,11 +66,15 @@ class BenchLab(Section, frozen=True):
 
 
 class Pipeline(Section, frozen=True):
-    """``[pipeline]``: the stages whose distance is the latency; ``pairs`` adds more of them."""
+    """``[pipeline]``: the stages whose distance is the latency; ``pairs`` adds more of them.
+
+    An empty ``stage_socket`` stands for the rule of docs/STAGES.md.
+    """
 
     stage_a: Stage = "ingress"
     stage_b: Stage = "encoded"
     pairs: list[Pair] = []
+    stage_socket: str = ""
 
 
 class CxExport(Section, frozen=True):
@@ -134,6 +138,7 @@ OWN_VARIABLES = {
     "BENCHLAB_PROM": "prometheus.bind",
     "BENCHLAB_RETENTION_DAYS": "retention.days",
     "BENCHLAB_RAW_KEEP_DAYS": "retention.raw_keep_days",
+    "BENCHLAB_STAGE_SOCKET": "pipeline.stage_socket",
     "CX_STAGE_A": "pipeline.stage_a",
     "CX_STAGE_B": "pipeline.stage_b",
     "CX_APP": "cx_export.application_name",

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from queue import Empty, SimpleQueue
 from time import time_ns
 from typing import Any
 
 import pytest
 
-from benchlab.daemon import Absent, Reading, Transient
-from benchlab.event import Value
-from support.running_daemon import Running
+from benchlab.daemon import Absent, Daemon, Ended, Reading, Transient, loop
+from benchlab.daemon.schedule import NS
+from benchlab.event import Event, Value
+from support.running_daemon import Running, Timeline
 
 Begin = Callable[..., Running]
 
@@ -351,3 +354,127 @@ def test_waiting_source_that_fails_is_asked_again_after_the_backoff_only(begin: 
     daemon.until(lambda: daemon.metas("source_up"))
     daemon.end()
     assert len(daemon.metas("source_down")) == 1
+
+
+def test_daemon_ends_when_all_its_sources_have_and_each_is_told_once(begin: Begin) -> None:
+    first, second = Counter("test.first", waits=True), Counter("test.second")
+    daemon = begin(first, second)
+    daemon.until(lambda: first.taken and second.taken)
+    first.fault = Ended("the file is read")
+    daemon.until(lambda: daemon.metas("source_down"))
+    taken = second.taken
+    daemon.until(lambda: second.taken > taken + 2)
+    assert daemon.code is None
+    second.fault = Ended("that too")
+    daemon.until(lambda: daemon.code is not None)
+    assert daemon.code == 0
+    downs = [(kv["which"], kv["reason"]) for kv in daemon.metas("source_down")]
+    assert downs == [("test.first", "the file is read"), ("test.second", "that too")]
+    assert daemon.events()[-1].kv == {"event": "stop"}
+
+
+def test_source_that_has_ended_leaves_its_lane_to_the_others(begin: Begin) -> None:
+    done, other = Counter("test.done", lane="kernel"), Counter("test.other", lane="kernel")
+    daemon = begin(done, other)
+    daemon.until(lambda: done.taken)
+    done.fault = Ended("done")
+    daemon.until(lambda: daemon.metas("source_down"))
+    taken = other.taken
+    daemon.until(lambda: other.taken > taken + 2)
+
+
+class Waiter(Counter):
+    """Waits for what is put into it, and has ``held`` back until it is told to shut."""
+
+    waits = True
+
+    def __init__(self, *held: int) -> None:
+        super().__init__("test.waiter")
+        self.inbox: SimpleQueue[int] = SimpleQueue()
+        self.held = held
+        self.block = threading.Event()
+        self.block.set()
+
+    def shut(self) -> None:
+        for number in self.held:
+            self.inbox.put(number)
+
+    def sample(self) -> list[Reading]:
+        try:
+            found = [self.inbox.get(timeout=0.02)]
+        except Empty:
+            return []
+        self.block.wait()
+        while not self.inbox.empty():
+            found.append(self.inbox.get())
+        return [Reading({"n": n}, time_ns()) for n in found]
+
+
+def test_source_that_can_be_shut_gives_what_it_still_has_before_the_stop_line(begin: Begin) -> None:
+    daemon = begin(Waiter(1, 2, 3))
+    daemon.until(lambda: daemon.events())
+    *_, one, two, three, stop = daemon.end()
+    assert [one.kv, two.kv, three.kv] == [{"n": 1}, {"n": 2}, {"n": 3}]
+    assert stop.kv["event"] == "stop"
+
+
+def test_what_a_waiting_source_has_is_written_though_it_was_stuck(begin: Begin) -> None:
+    source = Waiter()
+    daemon = begin(source)
+    source.block.clear()
+    source.inbox.put(7)
+    daemon.until(lambda: daemon.metas("source_down"))
+    source.block.set()
+    daemon.until(lambda: daemon.of("test.waiter"))
+    assert [event.kv for event in daemon.of("test.waiter")] == [{"n": 7}]
+    assert daemon.metas("source_up")
+
+
+def test_what_a_daemon_tells_of_itself_makes_no_line_late_that_is_on_its_way(begin: Begin) -> None:
+    class Behind(Waiter):
+        def sample(self) -> list[Reading]:
+            return [Reading({"n": 0}, time_ns() - NS // 2)]
+
+    daemon = begin(Behind(), report_s=0.05)
+    daemon.until(lambda: len(daemon.of("self.testd")) >= 3)
+    events = daemon.end()
+    for before, line in pairwise(events):
+        if line.source == "self.testd" and before.source == "test.waiter":
+            assert line.ts_ns <= before.ts_ns
+
+
+def test_process_that_was_held_up_lets_its_sources_speak_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopped process is no stuck device, and its ``alive`` must not make late what its sources have."""
+    now_ns = 0
+    waits: list[float] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            nonlocal now_ns
+            waits.append(timeout or 0.0)
+            now_ns += {1: NS // 4, 2: 5 * NS}.get(len(waits), NS // 4)
+            return len(waits) == 5
+
+    monkeypatch.setattr(loop, "monotonic_ns", lambda: now_ns)
+    log = Ticks()
+    daemon = Daemon("testd", [], log, Timeline(), 0.02, stop=Stop(), env={})
+    daemon.run()
+    assert (len(waits), log.ticks) == (5, 3)  # the third wait is one more after the long one
+
+
+class Ticks:
+    """A log that counts how often it was told to do what is due."""
+
+    ticks = 0
+
+    def start(self, fields: Mapping[str, Value]) -> None:
+        pass
+
+    def write(self, events: Sequence[Event]) -> None:
+        pass
+
+    def tick(self) -> None:
+        self.ticks += 1
+
+    def stop(self) -> None:
+        pass

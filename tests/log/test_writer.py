@@ -314,6 +314,18 @@ def test_after_a_second_of_silence_the_stream_says_alive(opened: Open, path: Pat
     assert told(path)[-1] == "gpu.nvml"
 
 
+def test_slow_disk_is_no_silence(opened: Open, path: Path, clock: Clock) -> None:
+    def slow(fd: int, data: bytes) -> int:
+        clock.now_ns += 5 * SECOND
+        return os.write(fd, data)
+
+    writer = opened(write=slow)
+    writer.start({})
+    writer.write(events(1))
+    writer.tick()
+    assert told(path) == ["start", "gpu.nvml"]
+
+
 def test_alive_is_not_said_while_older_lines_wait(opened: Open, path: Path, clock: Clock) -> None:
     disk = Disk()
     writer = opened(write=disk)

@@ -74,11 +74,12 @@ def test_no_module_of_an_app_hides_another_one_when_run_as_a_script(app: Path) -
 
 
 @pytest.mark.parametrize(
-    "module", ["telemetryd", "benchlabd", "pipeline_probes.r5c_capture", "muxd", "retentiond", "cx_exporter"]
+    "module",
+    ["telemetryd", "benchlabd", "pipeline_probes", "pipeline_probes.r5c_capture", "muxd", "retentiond", "cx_exporter"],
 )
 def test_daemon_loads_nothing_that_only_people_need(module: str) -> None:
     module = module if "." in module else f"{module}.main"
-    heavy = "{'rich', 'asyncio', 'psutil', 'pygments'} & set(sys.modules)"
+    heavy = "{'rich', 'asyncio', 'psutil', 'pygments', 'gi'} & set(sys.modules)"
     code = f"import sys, {module}; sys.exit(str({heavy}) if {heavy} else 0)"
     env = {"PYTHONPATH": f"{REPOSITORY / 'apps'}:{REPOSITORY / 'libs'}"}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)

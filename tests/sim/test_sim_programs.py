@@ -155,13 +155,14 @@ def test_stream_flow_and_stages_can_be_chosen(start: Start, tmp_path: Path) -> N
     assert not raw(tmp_path, "pipeline_yuan").exists()
 
 
-@pytest.mark.parametrize("program", [R5C, YUAN])
+@pytest.mark.parametrize("program", [R5C, YUAN, BOARD])
 def test_without_simulate_nothing_is_made_up_and_nothing_is_written(program: str, run: Run, tmp_path: Path) -> None:
-    ended = run(program, "--data-root", str(tmp_path / "root"), "--session", "s")
-    assert ended.returncode == 2
-    assert ended.stdout == ""
-    assert len(ended.stderr.splitlines()) == 1
-    assert "--simulate" in ended.stderr
+    nowhere = str(tmp_path / "no-device")
+    ended = run(program, "--data-root", str(tmp_path / "root"), "--device", nowhere, "--once", "--json")
+    assert ended.returncode == 4
+    events = [json.decode(line, type=Event) for line in ended.stdout.splitlines()]
+    assert [event.kv["event"] for event in events] == ["source_down"]
+    assert nowhere in str(events[0].kv["reason"])
     assert not (tmp_path / "root").exists()
 
 

@@ -15,6 +15,9 @@ _COUNTS = (
     ("lines", "", "lines_total", "Lines written"),
     ("bytes", "B", "written_bytes_total", "Bytes written"),
     ("lost", "", "lost_lines_total", "Lines lost because the disk refused them for too long"),
+    ("received", "", "stages_received_total", "Stages and bookmarks that programs sent"),
+    ("malformed", "", "stages_malformed_total", "Lines that programs sent and that are no stage"),
+    ("missed", "", "stages_missed_total", "Stages that did not arrive, by their senders' numbering"),
 )
 
 

@@ -2,6 +2,6 @@
 
 from benchlab.daemon.loop import Daemon
 from benchlab.daemon.once import once
-from benchlab.daemon.source import Absent, Reading, Source, Transient
+from benchlab.daemon.source import Absent, Ended, Reading, Source, Transient
 
-__all__ = ["Absent", "Daemon", "Reading", "Source", "Transient", "once"]
+__all__ = ["Absent", "Daemon", "Ended", "Reading", "Source", "Transient", "once"]

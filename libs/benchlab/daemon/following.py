@@ -72,6 +72,12 @@ class FollowingLog:
         """What was written into the session that is being recorded."""
         return self._part.writer.stats
 
+    @property
+    def last_event_ns(self) -> int | None:
+        """The time of the event that was written last, on the log's clock."""
+        last_ns = self._part.writer.last_event_ns
+        return None if last_ns is None else last_ns - self._part.shift_ns
+
     def start(self, fields: Mapping[str, Any]) -> None:
         """Write the ``start`` line, here and in every session to come."""
         with self._mutex:

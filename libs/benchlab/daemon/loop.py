@@ -22,13 +22,14 @@ from benchlab.event import Event, Value, meta
 log = logging.getLogger(__name__)
 
 WATCH_S = 0.25
+HELD_UP_NS = NS
 SELF_METRICS_S = 10.0
 STOP_S = 1.0
 BACKOFF_S = (0.5, 5.0)
 
 
 class Daemon:
-    """Runs a collector's sources until SIGTERM, SIGINT or ``stop``.
+    """Runs a collector's sources until SIGTERM, SIGINT or ``stop``, or until every one of them has ended.
 
     A source that blocks for longer than ``deadline_s`` is quarantined and delays nobody; one that is absent
     or fails is tried again after ``backoff_s`` (first wait, longest wait). Sources that a source finds
@@ -66,7 +67,7 @@ class Daemon:
         self._lanes = self._make_lanes(sources)
 
     def run(self) -> int:
-        """Run to the end and return the exit code: 0, because being stopped is how a daemon ends well."""
+        """Run to the end and return the exit code: 0, because being stopped, or done, is how a daemon ends well."""
         with self._signals():
             try:
                 self._start()
@@ -109,7 +110,7 @@ class Daemon:
     def _watch(self) -> None:
         report_ns = monotonic_ns() + self._report_ns
         pet_ns = 0
-        while not self._stop.wait(WATCH_S) and not self._signalled:
+        while self._pause() and not self._has_ended():
             now_ns = monotonic_ns()
             for worker in self._workers:
                 worker.check(now_ns, self._deadline_ns)
@@ -122,6 +123,21 @@ class Daemon:
             if now_ns >= report_ns:
                 self._writer.write([self._self_metrics()])
                 report_ns = now_ns + self._report_ns
+
+    def _pause(self) -> bool:
+        """Wait until it is time to look again; return whether to go on.
+
+        Where the whole process was held up (stopped, starved of its processor), the sources go first: what they
+        have is older than the ``alive`` line that is due, and none of them was stuck.
+        """
+        began_ns = monotonic_ns()
+        ended = self._stop.wait(WATCH_S)
+        if not ended and monotonic_ns() - began_ns > HELD_UP_NS:
+            ended = self._stop.wait(WATCH_S)
+        return not ended and not self._signalled
+
+    def _has_ended(self) -> bool:
+        return bool(self._sources) and all(worker.has_ended for worker in self._workers)
 
     def _check_clock(self) -> None:
         if (step_ns := self._clock.step_ns()) is not None:
@@ -154,7 +170,13 @@ class Daemon:
         for key in ("lines", "bytes", "lost"):
             if (value := getattr(stats, key, None)) is not None:
                 kv[key] = value
-        return Event(ts_ns=self._clock.now_ns(), source=f"self.{self._name}", kv=kv)
+        return Event(ts_ns=self._amid_ns(), source=f"self.{self._name}", kv=kv)
+
+    def _amid_ns(self) -> int:
+        """Return a time for a line that must not make late what is on its way: that of the last one, if it is new."""
+        now_ns = self._clock.now_ns()
+        last_ns: int | None = getattr(self._writer, "last_event_ns", None)
+        return last_ns if last_ns is not None and 0 < now_ns - last_ns < NS else now_ns
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -23,6 +23,10 @@ class Transient(Exception):
     """The device is there and did not answer as it should: try later."""
 
 
+class Ended(Exception):
+    """The source came to its end by itself, as a file does, and all is well: it is not sampled again."""
+
+
 class Reading(msgspec.Struct):
     """One reading of one device, before it has become a line of the log.
 
@@ -49,6 +53,8 @@ class Source(Protocol):
     ``identity`` is a flat map of what is known of the device (name, firmware, port), None or empty until it is.
     ``waits`` is true of a source whose ``sample`` itself waits for something to happen, for 0.25 s at most, and
     returns what came: it is called again at once, and its readings bear their own times.
+    ``shut()`` is called when the daemon ends: from then on nothing more is taken in, and one last sample returns what
+    has come. A source that has no ``shut`` is not sampled again.
     ``arrivals()`` returns the sources that this one has found since it was last asked; it must not block.
     """
 
@@ -57,7 +63,7 @@ class Source(Protocol):
     def sample(self) -> Iterable[Reading]:
         """Return what the device reads now.
 
-        Raises Absent or Transient. Anything else it raises is a defect, which the loop logs and survives.
+        Raises Absent, Transient or Ended. Anything else is a defect, which the loop logs and survives.
         """
         ...
 
@@ -77,6 +83,14 @@ def lane_of(source: Source) -> str | None:
 def waits(source: Source) -> bool:
     """Return whether a source waits for events itself instead of being sampled by the clock."""
     return bool(getattr(source, "waits", False))
+
+
+def shut(source: Source) -> bool:
+    """Have a source take nothing more in; return whether it can, and so has to be sampled once more."""
+    tell: Callable[[], None] | None = getattr(source, "shut", None)
+    if tell is not None:
+        tell()
+    return tell is not None
 
 
 def identity_of(source: Source) -> dict[str, Scalar]:
@@ -139,6 +153,6 @@ def failure(error: Exception, which: str) -> Mapping[str, Value]:
     if isinstance(error, Absent):
         fix = {"fix": error.fix} if error.fix else {}
         return {"which": which, "reason": error.reason, **fix}
-    if isinstance(error, Transient):
+    if isinstance(error, Transient | Ended):
         return {"which": which, "reason": str(error)}
     return {"which": which, "reason": f"{type(error).__name__}: {error}"}

@@ -9,7 +9,19 @@ from time import monotonic_ns
 from typing import Any, Protocol
 
 from benchlab.daemon.schedule import NS, Backoff, Schedule
-from benchlab.daemon.source import Absent, Source, Transient, describe, failure, identity_of, take, told
+from benchlab.daemon.source import (
+    Absent,
+    Ended,
+    Source,
+    Transient,
+    describe,
+    failure,
+    identity_of,
+    shut,
+    take,
+    told,
+    waits,
+)
 from benchlab.event import Event, Value
 
 log = logging.getLogger(__name__)
@@ -53,7 +65,7 @@ class Worker:
     A failure is one ``source_down`` line, however often it repeats; then attempts come with growing waits,
     and the first success is ``source_up``. So is the first success of a source that no ``start`` line lists
     (``listed`` is false), and of one that turns out to be another device than was said; these say what it is.
-    ``ticks`` counts good samples, ``errors`` failed ones.
+    ``ticks`` counts good samples, ``errors`` failed ones. ``has_ended`` is true once the source is done for good.
     """
 
     def __init__(
@@ -68,6 +80,7 @@ class Worker:
         self.source = source
         self.ticks = 0
         self.errors = 0
+        self.has_ended = False
         self._sink = sink
         self._clock = clock
         self._schedule = schedule
@@ -94,19 +107,30 @@ class Worker:
         self._busy_since_ns = monotonic_ns()
         try:
             events = take(self.source, self._clock.now_ns)
-            if self._leave_quarantine():
+            was_stuck = self._leave_quarantine()
+            if self._is_abandoned or (was_stuck and not waits(self.source)):
                 self._retry_later()  # what it says at last was true too long ago to be worth a line
                 return
             identity = identity_of(self.source)
             if self._down is not None or identity != self._said:
                 self._report_up(identity)
             self._sink.write(events)
+        except Ended as end:
+            self.has_ended = True
+            self._leave_quarantine()
+            self._report_down(failure(end, self.source.name))
+            return
         except Exception as error:  # a source may fail in any way; the loop outlives it
             self._failed(error)
             return
         self.ticks += 1
         self._backoff.reset()
         self._schedule.advance(monotonic_ns())
+
+    def finish(self) -> None:
+        """Write what a source that can be shut still has: it has happened before the end."""
+        if shut(self.source):
+            self.tick()
 
     def check(self, now_ns: int, deadline_ns: int) -> None:
         """Declare the source down if its sample has run for longer than the deadline."""
@@ -125,10 +149,10 @@ class Worker:
             self._is_abandoned = True
 
     def _leave_quarantine(self) -> bool:
-        """End the time under watch; return whether the sample came too late to be written."""
+        """End the time under watch; return whether it had been exceeded."""
         with self._lock:
             was, self._is_quarantined, self._busy_since_ns = self._is_quarantined, False, None
-            return was or self._is_abandoned
+            return was
 
     def _failed(self, error: Exception) -> None:
         self._leave_quarantine()
@@ -147,7 +171,7 @@ class Worker:
         if self._down == fields or self._is_abandoned:
             return
         self._down = fields
-        log.warning("%s is down: %s", self._title(), fields["reason"])
+        log.log(logging.INFO if self.has_ended else logging.WARNING, "%s is down: %s", self._title(), fields["reason"])
         self._tell("source_down", fields)
 
     def _report_up(self, identity: Mapping[str, Value]) -> None:
@@ -189,11 +213,19 @@ class Lane:
     def _run(self) -> None:
         while not self._wait():
             now_ns = monotonic_ns()
-            for worker in self.workers:
+            for worker in self._going():
                 if worker.due_ns <= now_ns and not self._stop.is_set():
                     worker.tick()
+        for worker in self._going():
+            worker.finish()
+
+    def _going(self) -> list[Worker]:
+        return [worker for worker in self.workers if not worker.has_ended]
 
     def _wait(self) -> bool:
-        """Wait for the next deadline; return True when it is time to stop instead."""
-        wait_ns = min(worker.due_ns for worker in self.workers) - monotonic_ns()
+        """Wait for the next deadline; return True when it is time to stop instead, or nothing is left to sample."""
+        going = self._going()
+        if not going:
+            return True
+        wait_ns = min(worker.due_ns for worker in going) - monotonic_ns()
         return self._stop.wait(wait_ns / NS) if wait_ns > 0 else self._stop.is_set()

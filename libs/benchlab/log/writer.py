@@ -70,6 +70,8 @@ class LogWriter:
         self._failure = ""  # what the system said last
         self._dirty = False
         self._synced_ns = self._last_ns = clock()
+        self.last_event_ns: int | None = None
+        """The time of the event that was written last."""
         self._lock = FileLock(lock_path, f"the writer of {path}")
         self._fd: int | None = None
         self._lock.acquire()
@@ -162,15 +164,14 @@ class LogWriter:
         data = self._encode(events)
         self._next_seq += len(events)
         self.stats.lines += len(events)
-        self._last_ns = self._clock()
+        self.last_event_ns = events[-1].ts_ns
         if self._ring:
             self._ring.put(data)
-        else:
-            written = self._try_write(data)
-            if written == len(data):
-                return
+        elif (written := self._try_write(data)) < len(data):
             self._ring.put_back(data, written)
-        self._drain()
+        self._last_ns = self._clock()  # only now: a slow disk is no silence, for more is on its way already
+        if self._ring:
+            self._drain()
 
     def _encode(self, events: Sequence[Event]) -> bytes:
         for seq, event in enumerate(events, self._next_seq):

@@ -1,0 +1,90 @@
+"""A planned pipeline made ready to be recorded, and stopped in every case."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from benchlab.clock import SessionClock
+from benchlab.daemon import Absent, Reading, Source
+from benchlab.errors import Exit, Fault
+from benchlab.event import PIPELINE
+from pipeline_probes import gstreamer
+from pipeline_probes.first_frames import FirstFrames
+from pipeline_probes.graph import Graph
+from pipeline_probes.pipeline_source import PipelineSource
+from pipeline_probes.plan import Plan
+
+log = logging.getLogger(__name__)
+
+DISORDER_MS = 20
+CAPTURE_DISORDER_MS = 500
+"""With capture times, which lie as far back as the capture takes."""
+
+
+class NoGStreamer:
+    """What ``--once`` finds where GStreamer for Python is not installed."""
+
+    name = PIPELINE
+
+    def __init__(self, why: Absent) -> None:
+        self._why = why
+
+    def sample(self) -> list[Reading]:
+        """Raise Absent."""
+        raise self._why
+
+
+class Running:
+    """The pipeline of a plan, from its parsing to its stop; use it in a ``with`` statement.
+
+    Raises Fault: USAGE for a plan that cannot work, NO_DEVICE where GStreamer for Python is not installed, unless
+    ``once`` is set, when its source says so.
+    """
+
+    def __init__(self, plan: Plan, once: bool, root: Path = Path("/")) -> None:
+        self._plan = plan
+        self._once = once
+        self._root = root
+        self._sources: list[PipelineSource] = []
+        self._missing: Absent | None = None
+        self._graph: Graph | None = None
+        try:
+            self._graph = Graph(gstreamer.load(), plan.text, plan.stages)
+        except Absent as why:
+            if not once:
+                raise Fault(f"{why.reason}; to install it: {why.fix}", Exit.NO_DEVICE) from why
+            self._missing = why
+
+    @property
+    def disorder_ms(self) -> int:
+        """How far behind the newest line of its file an event may lie."""
+        captures = self._graph is not None and self._graph.brings_capture_times()
+        return CAPTURE_DISORDER_MS if captures else DISORDER_MS
+
+    def source(self, clock: SessionClock) -> Source:
+        """Return the pipeline as a source on a timeline."""
+        if self._graph is None:
+            assert self._missing is not None
+            return NoGStreamer(self._missing)
+        plan = self._plan
+        source = PipelineSource(self._graph, plan.flow, clock, self.disorder_ms, plan.device, root=self._root)
+        self._sources.append(source)
+        return FirstFrames(source, len(plan.stages)) if self._once else source
+
+    def __enter__(self) -> Running:
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Stop what was started. A pipeline that does not let go must not keep the program from ending."""
+        if all(source.close() for source in self._sources):
+            return
+        log.warning("the pipeline does not let go of its device and is left behind")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if kind is None:
+            os._exit(Exit.OK)
