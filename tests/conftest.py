@@ -8,9 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchlab.daemon import Absent
+from pipeline_probes import gstreamer
 from support.fake_nvml import FakeNvml
 from support.tree import REPOSITORY, program_env
 
@@ -41,6 +44,18 @@ def fake_nvml(component: Callable[[str, str], str], tmp_path: Path) -> Callable[
     """Make a libnvidia-ml.so.1 that answers from a table, as ``fake_nvml(without=["nvmlDeviceGetFanSpeed"])``."""
     component("gcc", "gcc")
     return lambda **options: FakeNvml(tmp_path / "nvml", **options)
+
+
+@pytest.fixture(scope="session")
+def gst() -> Any:
+    """Real GStreamer. Where it is missing, a test fails in CI and is skipped elsewhere; both say what installs it."""
+    try:
+        return gstreamer.load()
+    except Absent as why:
+        message = f"{why.reason}; to run this test: {why.fix}"
+        if os.environ.get("CI"):
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
 
 
 Start = Callable[..., "subprocess.Popen[bytes]"]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,24 +8,10 @@ import pytest
 
 from benchlab import clock
 from benchlab.clock import SessionClock
-from benchlab.daemon import Absent
-from pipeline_probes import gstreamer
 from pipeline_probes.graph import Graph
 from pipeline_probes.pipeline_source import PipelineSource
 from pipeline_probes.stage_spec import stage_spec
 from support.stage_programs import Inbox
-
-
-@pytest.fixture(scope="session")
-def gst() -> Any:
-    """Real GStreamer. Where it is missing, a test fails in CI and is skipped elsewhere; both say what installs it."""
-    try:
-        return gstreamer.load()
-    except Absent as why:
-        message = f"{why.reason}; to run this test: {why.fix}"
-        if os.environ.get("CI"):
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchctl.emulator import Emulator
+from benchctl.emulator.emulator import Emulator
 from benchlab.cli import free_port
 from benchlab.event import Aligned, Event
 from support.fake_nvml import FakeNvml
@@ -25,10 +25,19 @@ from support.recorded_sysfs import RecordedRapl
 UID = "0123456789ABCDEF01234567"
 SYSTEM_W, GPU_W, CPU_W = 330.0, 150.0, 80.0
 RAILS = {
-    **{"eps1_v": 12.0, "eps1_a": 10.0, "eps1_w": 120.0},
-    **{"atx12v_v": 12.0, "atx12v_a": 5.0, "atx12v_w": 60.0},
-    **{"hpwr1_v": 12.0, "hpwr1_a": 12.5, "hpwr1_w": 150.0},
-    **{"temp_c": 24.5, "humidity_pct": 40.0, "vdd_v": 3.3, "vref_v": 3.0},
+    "eps1_v": 12.0,
+    "eps1_a": 10.0,
+    "eps1_w": 120.0,
+    "atx12v_v": 12.0,
+    "atx12v_a": 5.0,
+    "atx12v_w": 60.0,
+    "hpwr1_v": 12.0,
+    "hpwr1_a": 12.5,
+    "hpwr1_w": 150.0,
+    "temp_c": 24.5,
+    "humidity_pct": 40.0,
+    "vdd_v": 3.3,
+    "vref_v": 3.0,
 }
 BOARD, CONSUMERS = "benchlab.usb:p_sys", "gpu.nvml:power_w+cpu.rapl:package_w"
 PIPELINE = (
@@ -98,7 +107,7 @@ def stop(*processes: subprocess.Popen[bytes]) -> None:
         assert code == 0, said
 
 
-@pytest.mark.usefixtures("gstreamer")
+@pytest.mark.usefixtures("gst")
 def test_frames_are_costed_by_real_meters_through_an_unplugged_board(start: Start, run: Run, tmp_path: Path) -> None:
     root, port, link = tmp_path / "root", free_port(), tmp_path / "ttyBOARD"
     where = ("--data-root", str(root), "--session", "s")
@@ -115,7 +124,8 @@ def test_frames_are_costed_by_real_meters_through_an_unplugged_board(start: Star
         muxd = start("muxd", *where, "--pair", "ingress", "encoded", "--prom-bind", f"127.0.0.1:{port}")
         collectors = (
             start("benchlabd", *where, "--device", str(link)),
-            start("telemetryd", *where, "--root", str(rapl.root), **nvml.env),
+            start("telemetryd", *where, **nvml.env, BENCHLAB_CPU_ENABLE_RAPL="false"),
+            start("telemetryd", *where, "--stream", "rapl", "--source", "cpu.rapl", "--root", str(rapl.root)),
             start("pipeline_probes", *where, "--pipeline", PIPELINE, *stages("ingress.src", "enc.src")),
         )
         until(count(BOARD), PATIENCE_S)
@@ -139,7 +149,7 @@ def test_frames_are_costed_by_real_meters_through_an_unplugged_board(start: Star
     assert {row.kv["p_sys"] for row in readings} == {SYSTEM_W}
     assert not [row for row in readings if down.ts_ns < row.ts_ns < back_ns]
     assert {row.dev for row in here.raw("telemetry") if row.source == "gpu.nvml"} == {gpu}
-    seen = {row.source for stream in ("benchlab", "telemetry", "pipeline") for row in here.raw(stream)}
+    seen = {row.source for stream in ("benchlab", "telemetry", "rapl", "pipeline") for row in here.raw(stream)}
     assert {"benchlab.usb", "gpu.nvml", "cpu.rapl", "cpu.psutil", "mem.psutil", "pipeline"} <= seen
     assert not any(row.sim for row in here.pairs())
 
