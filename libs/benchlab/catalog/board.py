@@ -5,27 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+from benchlab.catalog.power_tree import BOARD, PMD, PMD_RAILS, RAILS
 from benchlab.catalog.signal import Labels, Signal
 
-SOURCE = "benchlab.usb"
-PMD_SOURCE = "pmd.usb"
-
-_INPUTS = ("eps1", "eps2", "atx3v", "atx5v", "atx5vsb", "atx12v", "pcie1", "pcie2", "pcie3", "hpwr1", "hpwr2")
-_WIRES = tuple(f"hpwr{plug}_wire{wire}" for plug in (1, 2) for wire in range(1, 7))
-RAILS = _INPUTS + _WIRES
-"""Rails of a BENCHLAB by index; the wires are parts of hpwr1 and hpwr2 and belong to no sum."""
-
-RAIL_SUMS = {
-    "cpu": ("eps1", "eps2"),
-    "mb": ("atx3v", "atx5v", "atx5vsb", "atx12v"),
-    "gpu": ("pcie1", "pcie2", "pcie3", "hpwr1", "hpwr2"),
-    "sys": _INPUTS,
-}
-"""Which rails each sum of a BENCHLAB consists of; ``sys`` is the whole board, behind the power supply."""
-
-PMD_RAILS = tuple(rail for rail in _INPUTS if rail != "hpwr2")
-"""Rails of a PMD2; a PMD-USB has those of EPS and two of PCIe."""
-
+SOURCE = BOARD
+PMD_SOURCE = PMD
 FANS = range(1, 10)
 INPUTS = range(1, 14)
 
