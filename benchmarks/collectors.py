@@ -1,43 +1,58 @@
-"""telemetryd beside a plain psutil program, both sampling this host ten times a second at the same time."""
+"""telemetryd beside other programs that watch a host, all at ten samples a second, at the same time."""
 
 from __future__ import annotations
 
-import subprocess
 import time
 
 from benchmarks.daemons import Daemons
-from benchmarks.measure import REPOSITORY, Load, Watched, program_env, python
+from benchmarks.measure import Load, Watched
+from benchmarks.peers import NODE_EXPORTER, NodeExporter, collectd, plain
 from benchmarks.table import Section
 
 SETTLE_S = 3.0
+PLAIN = "plain Python, psutil and json"
 
 
 def collectors(seconds: float) -> list[Section]:
-    """Watch both and compare."""
+    """Watch all of them and compare."""
     with Daemons() as daemons:
         daemons.start("telemetryd")
-        command = python(REPOSITORY / "benchmarks" / "plain_sampler.py", daemons.root / "plain.jsonl")
-        daemons.processes["plain"] = subprocess.Popen(command, env=program_env(), stdin=subprocess.DEVNULL)
+        daemons.processes[PLAIN] = plain(daemons.root)
+        if (collected := collectd(daemons.root)) is not None:
+            daemons.processes["collectd"] = collected
+        if (exporter := NodeExporter.begin()) is not None:
+            daemons.processes[NODE_EXPORTER] = exporter.process
         time.sleep(min(SETTLE_S, seconds))
+        scraped = exporter.scrapes if exporter is not None else 0
         watched = {name: Watched(process.pid) for name, process in daemons.processes.items()}
         time.sleep(seconds)
         used = {name: one.load() for name, one in watched.items()}
-    ours, plain = used["telemetryd"], used["plain"]
-    rows = [row("telemetryd", ours), row("plain Python, psutil and json", plain)]
-    cpu_ratio, rss_ratio = ratio(plain.cpu_pct, ours.cpu_pct), ratio(plain.rss_mib, ours.rss_mib)
-    rows.append(["plain / telemetryd", *("-" if r is None else f"{r:.2f}" for r in (cpu_ratio, rss_ratio)), ""])
+        if exporter is not None:
+            scraped = exporter.scrapes - scraped
+            exporter.end()
+    return [section(used, seconds, scraped / seconds)]
+
+
+def section(used: dict[str, Load], seconds: float, scrapes_s: float) -> Section:
+    ours = used["telemetryd"]
+    rows = [row(name, load, ours) for name, load in used.items()]
     notes = [
-        f"The same readings of the same host at 10 Hz at the same time, for {seconds:g} s. telemetryd also locks and "
-        "syncs its file, numbers its lines and follows its session. Asked: under 1 % of a core and 30 MiB."
+        f"The same host at 10 Hz at the same time, for {seconds:g} s: processor, load, memory, network, disks. "
+        "telemetryd also reads power and temperature sensors where there are any, locks and syncs its file, numbers "
+        "its lines and follows its session. Asked of a collector: under 1 % of a core and 30 MiB."
     ]
-    facts = {"telemetryd": vars(ours), "plain": vars(plain), "cpu_ratio": cpu_ratio, "rss_ratio": rss_ratio}
-    return [Section("Collectors", ["program", "% of a core", "RSS MiB", "peak MiB"], rows, notes, facts)]
+    if scrapes_s:
+        notes.append(f"{NODE_EXPORTER} was scraped {scrapes_s:.1f} times a second; the scraper is not counted.")
+    columns = ["program", "% of a core", "RSS MiB", "peak MiB", "CPU / telemetryd", "RSS / telemetryd"]
+    return Section("Collectors", columns, rows, notes, {name: vars(load) for name, load in used.items()})
+
+
+def row(name: str, load: Load, ours: Load) -> list[str]:
+    ratios = (ratio(load.cpu_pct, ours.cpu_pct), ratio(load.rss_mib, ours.rss_mib))
+    shown = ["-" if found is None else f"{found:.2f}" for found in ratios]
+    return [name, f"{load.cpu_pct:.2f}", f"{load.rss_mib:.1f}", f"{load.peak_mib:.1f}", *shown]
 
 
 def ratio(a: float, b: float) -> float | None:
     """Return a / b; None where so little was watched that the kernel counted nothing."""
     return a / b if b else None
-
-
-def row(name: str, load: Load) -> list[str]:
-    return [name, f"{load.cpu_pct:.2f}", f"{load.rss_mib:.1f}", f"{load.peak_mib:.1f}"]

@@ -122,8 +122,9 @@ def _source_lines(streams: list[StreamStatus]) -> Iterator[str]:
     for stream in streams:
         for source in stream.sources if stream.state == "recording" else ():
             if source.state != "up":
-                yield f"{source.state:10} {source.source}{_why(source)}"
-    if simulated := [s.source for stream in streams for s in stream.sources if s.simulated]:
+                of = f" {source.dev}" if source.dev else ""
+                yield f"{source.state:10} {source.source}{of}{_why(source)}"
+    if simulated := dict.fromkeys(s.source for stream in streams for s in stream.sources if s.simulated):
         yield f"simulated  {', '.join(simulated)}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,13 +21,14 @@ SELF = "self."  # what a daemon says of its own load comes from no device
 
 
 class SourceStatus(msgspec.Struct):
-    """One source, as its stream tells it.
+    """One source, as its stream tells it; one of its devices, where the stream's story speaks of that device alone.
 
     ``state``: ``up``, ``down`` (with its reason), or ``quiet``: it should be there, and the part of the file
     that was read has nothing of it. ``last_ns`` is its last event, or when it went down.
     """
 
     source: str
+    dev: str | None = None
     state: str = "quiet"
     last_ns: int | None = None
     reason: str | None = None
@@ -102,19 +103,29 @@ def _rate(rows: Sequence[Event], now_ns: int) -> tuple[float | None, float | Non
     return round(count / window_s, 1), round(window_s, 3)
 
 
+Address = tuple[str, str | None]
+
+
 def _sources(path: Path, size: int, rows: Sequence[Event]) -> list[SourceStatus]:
     """Return the sources as the file's two ends tell them; what lies between is too long to be read."""
-    found: dict[str, SourceStatus] = {}
+    found: dict[Address, SourceStatus] = {}
     story_start = max(0, size - STORY_BYTES)
     _follow(found, meta_lines(path, 0, min(HEAD_BYTES, story_start)))
     _follow(found, meta_lines(path, story_start, size - story_start))
     for row in _since_start(rows):
-        known = found.get(row.source)
         if row.source == META or row.source.startswith(SELF):
             continue
+        address = (row.source, row.dev if (row.source, row.dev) in found else None)
+        known = found.get(address)
         if known is None or known.last_ns is None or row.ts_ns >= known.last_ns:
-            found[row.source] = SourceStatus(row.source, "up", row.ts_ns, simulated=row.sim)
-    return sorted(found.values(), key=lambda source: source.source)
+            found[address] = SourceStatus(*address, "up", row.ts_ns, simulated=row.sim)
+    return sorted(_without_scouts(found), key=lambda source: (source.source, source.dev or ""))
+
+
+def _without_scouts(found: Mapping[Address, SourceStatus]) -> list[SourceStatus]:
+    """Return the sources without those that only look for devices, once they have found some."""
+    have_devices = {source for source, dev in found if dev is not None}
+    return [one for one in found.values() if one.dev or one.state != "quiet" or one.source not in have_devices]
 
 
 def _since_start(rows: Sequence[Event]) -> Sequence[Event]:
@@ -123,24 +134,30 @@ def _since_start(rows: Sequence[Event]) -> Sequence[Event]:
     return rows[starts[-1] :] if starts else rows
 
 
-def _follow(found: dict[str, SourceStatus], story: Iterable[Event]) -> None:
+def _follow(found: dict[Address, SourceStatus], story: Iterable[Event]) -> None:
     """Bring what is known of the sources up to date with the next lines of their stream's story."""
     for event in story:
         told, which = event.kv.get("event"), event.kv.get("which")
         if told == "start":
             found.clear()
-            found.update({name: SourceStatus(name) for name in _listed(event)})
+            found.update({address: SourceStatus(*address) for address in _listed(event)})
         elif told == "source_down" and isinstance(which, str):
-            found[which] = SourceStatus(which, "down", event.ts_ns, _text(event, "reason"), _text(event, "fix"))
+            reason, fix = _text(event, "reason"), _text(event, "fix")
+            found[which, event.dev] = SourceStatus(which, event.dev, "down", event.ts_ns, reason, fix)
         elif told == "source_up" and isinstance(which, str):
-            found[which] = SourceStatus(which, "up", event.ts_ns)
+            found[which, event.dev] = SourceStatus(which, event.dev, "up", event.ts_ns)
 
 
-def _listed(start: Event) -> list[str]:
+def _listed(start: Event) -> list[Address]:
     """Return the sources that a ``start`` line lists."""
     listed = start.kv.get("sources")
-    rows = listed if isinstance(listed, list) else []
-    return [row["source"] for row in rows if isinstance(row, dict) and isinstance(row.get("source"), str)]
+    rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+    return [(row["source"], _dev(row)) for row in rows if isinstance(row.get("source"), str)]
+
+
+def _dev(row: Mapping[str, object]) -> str | None:
+    dev = row.get("dev")
+    return dev if isinstance(dev, str) else None
 
 
 def _text(event: Event, key: str) -> str | None:

@@ -168,6 +168,35 @@ def test_source_that_came_back_is_up_and_one_that_left_again_is_down(
         assert state == told.removeprefix("source_")
 
 
+def test_one_device_of_a_source_that_left_does_not_hide_the_other(
+    benchctl: Benchctl, session: Session, writer: LogWriter
+) -> None:
+    def told(what: str, dev: str) -> Event:
+        line = meta(session.clock().now_ns(), what, {"which": "gpu.nvml", "reason": "it is lost"})
+        line.dev = dev
+        return line
+
+    readings = [event(session, "gpu.nvml", power_w=1.0) for _ in range(2)]
+    for reading, dev in zip(readings, ("GPU-a", "GPU-b"), strict=True):
+        reading.dev = dev
+    writer.start({"sources": [{"source": "gpu.nvml", "dev": "GPU-a"}, {"source": "gpu.nvml", "dev": "GPU-b"}]})
+    writer.write([readings[0], told("source_down", "GPU-a"), readings[1]])
+    found = {(source["source"], source["dev"]): source["state"] for source in only_stream(benchctl)["sources"]}
+    assert found == {("gpu.nvml", "GPU-a"): "down", ("gpu.nvml", "GPU-b"): "up"}
+    assert "down       gpu.nvml GPU-a: it is lost" in benchctl("status").stdout
+
+
+def test_source_that_only_looks_for_devices_is_not_quiet_once_it_found_one(
+    benchctl: Benchctl, session: Session, writer: LogWriter
+) -> None:
+    line = meta(session.clock().now_ns(), "source_up", {"which": "benchlab.usb"})
+    line.dev = "0123"
+    writer.start({"sources": [{"source": "benchlab.usb"}]})
+    writer.write([line])
+    found = [(source["source"], source["dev"], source["state"]) for source in only_stream(benchctl)["sources"]]
+    assert found == [("benchlab.usb", "0123", "up")]
+
+
 def test_sources_of_a_writer_before_the_last_start_are_forgotten(benchctl: Benchctl, session: Session) -> None:
     now_ns = session.clock().now_ns()
     start = meta(now_ns, "start", {"sources": [{"source": "cpu.psutil"}]})
