@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from benchlab.boards.benchlab import FAULTS, ORIGINAL, PRODUCTS, Contract, Fan, Rail
 from benchlab.boards.pmd import PMD2, PMD_USB, Pmd2Frame, Pmd2Rail, UsbRail, encode_pmd2, encode_usb
 from benchlab.catalog import RAIL_SUMS, unknown_keys
-from benchlab.catalog.board import PMD_RAILS, PMD_SOURCE, SOURCE
+from benchlab.catalog.board import PMD_SOURCE, SOURCE
+from benchlab.catalog.power_tree import PMD_RAILS
 from benchlab.event import Value
 from benchlabd.readings import board_readings, pmd2_readings, raw_readings, usb_readings
 from support.meters import ORIGINAL_6, a_frame

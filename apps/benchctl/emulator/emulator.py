@@ -70,6 +70,7 @@ class Emulator:
         self._wake_read, self._wake_write = -1, -1
         self._thread = threading.Thread(target=self._run, name="emulator", daemon=True)
         self._ending = False
+        self._failure: BaseException | None = None
 
     @property
     def path(self) -> str:
@@ -78,7 +79,7 @@ class Emulator:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended by itself, because the recording has."""
+        """Whether it has ended by itself: its recording is over, or it failed."""
         return not self._thread.is_alive()
 
     @property
@@ -87,9 +88,9 @@ class Emulator:
         return list(self._machine.device.violations)
 
     @property
-    def exchanges(self) -> int:
-        """How many requests it has answered, or would have but for a fault."""
-        return self._machine.exchanges
+    def requests(self) -> int:
+        """How many requests it has taken, right ones and wrong ones."""
+        return self._machine.requests
 
     def __enter__(self) -> Emulator:
         """Plug it in."""
@@ -108,11 +109,13 @@ class Emulator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Pull it out for good, with its link."""
+        """Pull it out for good, with its link. Raises what ended it by itself, if something did."""
         self._ending = True
         os.write(self._wake_write, b"!")
         self._thread.join(_PATIENCE_S)
         self._close_pipe()
+        if self._failure is not None and kind is None:
+            raise self._failure
 
     def set(self, values: Values) -> None:
         """Show other values from now on. Raises ValueError for what the product cannot show."""
@@ -157,6 +160,8 @@ class Emulator:
         try:
             while not self._ending and not self._machine.source.is_over(time.monotonic()):
                 self._turn()
+        except BaseException as error:
+            self._failure = error
         finally:
             self._pull_out()
 
@@ -168,21 +173,21 @@ class Emulator:
         ready, _, _ = select.select(watched, [], [], min(max(0.0, due_s - time.monotonic()), _IDLE_S))
         if self._wake_read in ready:
             os.read(self._wake_read, 4096)
+        if ready and port is not None:
+            self._serve(port)  # before what was asked for: that may be meant for who has just opened the port
         while self._asked:
             self._asked.popleft()()
-        if ready and port is not None and port is self._port:
-            self._serve(port)
         now_s = time.monotonic()
         for action in (*self._later.due(now_s), *self._pieces.due(now_s)):
             action()
         self._tell()
 
     def _serve(self, port: Port) -> None:
-        opened, closed = port.came_and_went()
-        if closed and port.users == 0:
+        opened, abandoned = port.came_and_went()
+        now_s = time.monotonic()
+        if abandoned:
             self._pieces.clear()
             self._machine.closed()
-        now_s = time.monotonic()
         if opened:
             self._send(self._machine.opened(now_s))
         request = port.read()
@@ -190,6 +195,9 @@ class Emulator:
             self._send(self._machine.receive(request, now_s))
 
     def _send(self, pieces: Sequence[Piece]) -> None:
+        """Let pieces come when they are due, if anybody is there to read them."""
+        if self._port is None or self._port.users == 0:
+            return
         for due_s, data in pieces:
             self._pieces.at(due_s, partial(self._write, data))
 

@@ -38,7 +38,7 @@ class Machine:
     ) -> None:
         self.device = Device(make)
         self.source = source
-        self.exchanges = 0
+        self.requests = 0
         self._latency = latency
         self._push_s = push_s
         self._chance = Chance(seed, "emulator")
@@ -60,11 +60,11 @@ class Machine:
 
     def receive(self, request: bytes, now_s: float) -> list[Piece]:
         """Return what a request is answered with; nothing where the device keeps silent."""
+        self.requests += 1
         self.device.in_boot_loader = now_s < self._boot_loader_until_s
         reply = self.device.answer(request, lambda: self._read(now_s))
         if not reply:
             return []
-        self.exchanges += 1
         due_s = max(now_s + self._latency_s(), self._line_free_s)
         if now_s < self._silent_until_s:
             return []
@@ -103,7 +103,7 @@ class Machine:
         return now_s < self._silent_until_s or now_s < self._boot_loader_until_s
 
     def _latency_s(self) -> float:
-        return 0.0 if self._latency is None else self._latency.at(self._chance.normal(self.exchanges)) / 1000
+        return 0.0 if self._latency is None else self._latency.at(self._chance.normal(self.requests)) / 1000
 
     def _befall(self, reply: bytes, due_s: float) -> list[Piece]:
         """Return what becomes of a reply under the next fault that waits for one."""

@@ -50,16 +50,18 @@ class Port:
         """Return what is readable when something happened."""
         return [fd for fd in (self._master, self._watch) if fd is not None]
 
-    def came_and_went(self) -> tuple[int, int]:
-        """Return how many programs have opened and closed the port since this was last asked."""
-        masks = [] if self._watch is None else _take(self._watch)
-        opened = sum(bool(mask & _IN_OPEN) for mask in masks)
-        closed = sum(bool(mask & _IN_CLOSE) for mask in masks)
-        if self.users is not None:
-            self.users += opened - closed
-            if closed and self.users == 0:
-                self._settle()
-        return opened, closed
+    def came_and_went(self) -> tuple[bool, bool]:
+        """Return whether somebody has opened the port since this was last asked, and whether the last user left it."""
+        opened = abandoned = False
+        users = self.users or 0
+        for mask in [] if self._watch is None else _take(self._watch):
+            opened = opened or bool(mask & _IN_OPEN)
+            users += bool(mask & _IN_OPEN) - bool(mask & _IN_CLOSE)
+            self.users = users
+            abandoned = abandoned or users == 0
+        if abandoned:
+            self._settle()
+        return opened, abandoned
 
     def read(self) -> bytes:
         """Return what was sent to the device, empty if nothing was."""
@@ -85,10 +87,11 @@ class Port:
                 os.close(fd)
 
     def _settle(self) -> None:
-        """Undo what the last user has left: unread bytes, and the exclusive use he may have asked for."""
-        termios.tcflush(self._slave, termios.TCIOFLUSH)
+        """Undo what the last user has left: bytes that he did not read, and the exclusive use he may have asked for."""
+        termios.tcflush(self._slave, termios.TCIFLUSH)
         fcntl.ioctl(self._slave, termios.TIOCNXCL)
-        tty.setraw(self._slave)
+        if self.users == 0:
+            tty.setraw(self._slave)
 
     def _make_link(self) -> None:
         if self._link is None:
@@ -99,9 +102,12 @@ class Port:
         if there is not None and not there.startswith(_PTS):
             raise Fault(f"{self._link}: found a link to {there}, expected one to {_PTS}...", Exit.IO)
         fresh = self._link.with_name(f".{self._link.name}.{os.getpid()}")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(self.path)
-        fresh.replace(self._link)
+        try:
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(self.path)
+            fresh.replace(self._link)
+        except OSError as error:
+            raise Fault(f"{self._link}: cannot be made: {error.strerror}", Exit.IO) from error
 
 
 def _target(link: Path) -> str | None:

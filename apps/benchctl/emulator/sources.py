@@ -102,9 +102,10 @@ class Recorded:
 
     def is_over(self, now_s: float) -> bool:
         """Whether the last line has been shown for as long as the one before it."""
-        if self._began_s is None or self._coming is not None:
+        if self._began_s is None or self._loop:
             return False
-        return (now_s - self._began_s) * self._speed >= self._shown.at_s + self._step_s
+        self._advance(now_s)
+        return self._coming is None and (now_s - self._began_s) * self._speed >= self._end_s()
 
     def _advance(self, now_s: float) -> None:
         if self._began_s is None:
@@ -112,14 +113,20 @@ class Recorded:
         elapsed_s = (now_s - self._began_s) * self._speed
         while True:
             if self._coming is None and self._loop:
-                self._coming = self._begin_again()
+                self._coming = self._begin_again(elapsed_s)
             if self._coming is None or self._coming.at_s > elapsed_s:
                 return
             self._step_s = max(self._coming.at_s - self._shown.at_s, 0.001)
             self._shown, self._coming = self._coming, self._following()
 
-    def _begin_again(self) -> _Moment | None:
-        self._lap_s = self._shown.at_s + self._step_s
+    def _end_s(self) -> float:
+        return self._shown.at_s + self._step_s
+
+    def _begin_again(self, elapsed_s: float) -> _Moment | None:
+        """Return the first line of the next lap, or of the one that is due if nobody has read for several."""
+        end_s = self._end_s()
+        whole = max(0.0, (elapsed_s - end_s) // (end_s - self._lap_s))
+        self._lap_s = end_s + whole * (end_s - self._lap_s)
         self._moments = self._read(tell=False)
         return self._following()
 
