@@ -66,7 +66,8 @@ def test_caps_and_their_change_are_told(play: Play, gst: Any) -> None:
 def test_leaky_queue_says_how_much_it_lost(play: Play) -> None:
     text = (
         f"videotestsrc num-buffers=100 ! {RAW} ! identity name=a "
-        "! queue name=narrow leaky=downstream max-size-buffers=1 ! identity name=b sleep-time=20000 ! fakesink sync=false"
+        "! queue name=narrow leaky=downstream max-size-buffers=1 "
+        "! identity name=b sleep-time=20000 ! fakesink sync=false"
     )
     found = to_the_end(play(text, "a=a.src", "b=b.src"))
     lost = len(set(at(found, "a")) - set(at(found, "b")))

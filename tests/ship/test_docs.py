@@ -28,6 +28,7 @@ PAGES += [*(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / "data/sample/README
 # What a page calls a program by, beside its name: the path of its script.
 SCRIPTS = {f"apps/{where.split(':')[0].replace('.', '/')}.py": name for name, where in PROGRAMS.items()}
 SCRIPTS["./scripts/dev_run.sh"] = "benchctl demo"
+SCRIPTS["./scripts/benchlab_emulator.py"] = "benchctl emulate benchlab"
 
 # Flags of programs that are not ours, by the program that a command line begins with.
 FOREIGN = ("prometheus", "promtool", "python3 -m venv", "pip", "curl", "sudo", "ffmpeg")

@@ -103,14 +103,16 @@ def _declared() -> dict[str, list[str]]:
     for source, rails in BOARDS.items():
         parts["edge.*:power_total_watts"].append(f"{source}:p_sys")
         parts.update(_of_board(source, rails))
+    for name in ("p_sys", *(f"{name}_w" for name in ("cpu", "mb", "gpu", *PMD_RAILS))):
+        parts.setdefault(f"{BOARD}:{name}", []).append(f"{PMD}:{name}")  # plugged into the same cables
     return parts
 
 
 def _of_board(source: str, rails: Collection[str]) -> dict[str, list[str]]:
     """Return what the meters of a board contain, of each other and of what draws from them."""
     parts = {f"{source}:p_sys": [*(f"{source}:{name}_w" for name in ("cpu", "mb", "gpu")), "cpu.rapl:psys_w"]}
-    wired = {plug: wires for plug, wires in WIRES.items() if plug in rails}
-    within = {name: RAIL_SUMS[name] for name in ("cpu", "mb", "gpu")} | wired
+    within = {name: RAIL_SUMS[name] for name in ("cpu", "mb", "gpu")}
+    within |= {plug: wires for plug, wires in WIRES.items() if wires[0] in rails}
     for whole, names in within.items():
         parts[f"{source}:{whole}_w"] = [f"{source}:{rail}_w" for rail in names if rail in rails]
     for meter, feeds in _DRAWN_FROM.items():
