@@ -121,6 +121,29 @@ def test_device_that_does_not_introduce_itself_again_has_its_port_reopened() -> 
     assert opened == []
 
 
+def test_device_that_introduces_itself_but_gives_no_reading_has_its_port_reopened_too() -> None:
+    time = Time()
+    lines = [FakeLine(time), FakeLine(time)]
+    board = on_lines(list(lines), time)
+    take(board)
+    lines[0].answer_with(lambda request: b"" if request == b"\1" else None)
+    assert "expected 216 in reply to 01" in str(why_not(board))
+    assert "expected 216 in reply to 01" in str(why_not(board))
+    assert lines[0].is_closed
+    assert take(board).dev == UID_A
+
+
+def test_reading_is_kept_when_the_calibration_behind_it_fails() -> None:
+    time = Time()
+    line = FakeLine(time)
+    board = on_lines([line], time)
+    take(board)
+    line.answer_with(lambda request: b"" if request == b"\x0e" else None)
+    assert take(board, attempts=1).kv["vdd_v"] == 3.3
+    line.answer_with(lambda request: None)
+    assert take(board, attempts=1).kv["vdd_v"] == 3.3
+
+
 def test_device_with_another_id_does_not_go_on_as_this_one() -> None:
     time = Time()
     line = FakeLine(time)
