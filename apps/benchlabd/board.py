@@ -70,8 +70,9 @@ class Board:
     def sample(self) -> list[Reading]:
         """Return a reading, and what there is to tell of it. Raises Absent or Transient."""
         link = self._link or self._connect()
+        was_in_doubt = self._is_in_doubt
         try:
-            if self._is_in_doubt:
+            if was_in_doubt:
                 link = self._greet_again(link)
             return [*self._read(link), *self._calibrate(link)]
         except LineGoneError as gone:
@@ -79,7 +80,7 @@ class Board:
             self._lost = f"gone from {link.path} ({gone}): unplugged, or switched off"
             raise Absent(self._lost, PLUG_IN) from None
         except OutOfStepError as error:
-            if self._is_in_doubt:
+            if was_in_doubt:
                 self._let_go()
             else:
                 self._is_in_doubt = True
@@ -184,7 +185,7 @@ class Board:
             return
         try:
             exchange = link.port.ask(link.device.identify)
-        except OutOfStepError:
+        except (LineGoneError, OutOfStepError):  # the reading is good all the same; the next one will tell
             self._is_in_doubt = True
             return
         self._is_in_doubt = exchange.data != link.device.vendor_data

@@ -97,7 +97,7 @@ def handshake(port: Port, where: str) -> Device:
         for meter in METERS:
             if answer.startswith(meter.welcome):
                 return _pmd(port, where, meter)
-        if not answer or answer.startswith(BOOT_LOADER_TEXT):
+        if answer.startswith(BOOT_LOADER_TEXT):
             break
         port.drain()
     raise _stranger(where, answer)

@@ -1,6 +1,6 @@
 """Serial ports on USB that may be those of a meter: their ids prove nothing, so each still has to be asked.
 
-Read from /sys, because pyserial's own list of ports costs a collector more memory than all the rest of it.
+Read from /sys and not by pyserial, so that it can be another machine's.
 Source: sysfs of Linux, /sys/class/tty/*/device; ids from the maker's contracts and clients.
 """
 

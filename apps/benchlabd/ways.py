@@ -16,8 +16,8 @@ from benchlabd.line import LineGoneError, NoPortError, OpenLine
 from benchlabd.port import MS, OutOfStepError, Port
 from benchlabd.usb import IDS, usb_port, usb_ports
 
-SILENT_NS = 10_000 * MS
-"""A port where nothing answered is asked again after this long, one where a stranger did only when it was replugged."""
+SILENT_NS, LONGEST_SILENT_NS = 1000 * MS, 60_000 * MS
+"""A port where nothing answered is asked again after this long, and then after twice as long each time."""
 SEARCH_NS = 1500 * MS
 """How long one search may take; the next goes on from there."""
 
@@ -69,19 +69,20 @@ class Named:
 
 @dataclass(frozen=True)
 class _Verdict:
-    """What was found on a device node: a meter, or why none, and how long that is believed."""
+    """What was found on a device node: a meter, or why none, and until when and how long that is believed."""
 
     node: tuple[int, int]
     dev: str | None = None
     why: Absent | None = None
     until_ns: int | None = None
+    wait_ns: int = 0
 
 
 class Search:
     """Any meter on this host, or a certain one, whatever port it is on.
 
-    Ports that turned out to be somebody else's are left alone until they are plugged in anew. ``first`` is looked at
-    before all others, whatever its USB ids. Several threads may search.
+    Ports that turned out to be somebody else's are left alone until they are plugged in anew, silent ones for longer
+    and longer. ``first`` is looked at before all others, whatever its USB ids. Several threads may search.
     """
 
     dev: str | None = None
@@ -122,14 +123,22 @@ class Search:
         try:
             link = self._dialler.dial(path)
         except StrangerError as error:
-            until_ns = self._dialler.clock() + SILENT_NS if error.is_silent else None
-            self._verdicts[path] = _Verdict(node, None, error, until_ns)
+            self._verdicts[path] = self._against(path, node, error)
             return None
         except Absent as error:
             self._verdicts[path] = _Verdict(node, None, error, 0)
             return None
         self._verdicts[path] = _Verdict(node, link.dev)
         return link
+
+    def _against(self, path: str, node: tuple[int, int], error: StrangerError) -> _Verdict:
+        """Return the verdict on a port without a meter: for good on a stranger, for a while where nothing answered."""
+        if not error.is_silent:
+            return _Verdict(node, None, error)
+        before = self._verdicts.get(path)
+        waited_ns = before.wait_ns if before is not None and before.node == node else 0
+        wait_ns = min(max(2 * waited_ns, SILENT_NS), LONGEST_SILENT_NS)
+        return _Verdict(node, None, error, self._dialler.clock() + wait_ns, wait_ns)
 
     def _is_ruled_out(self, path: str, dev: str | None) -> bool:
         """Tell whether a port need not be opened to know that what is wanted is not there."""

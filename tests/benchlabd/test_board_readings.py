@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from benchlab_pycore.core import translate_sensor_struct
 from benchlab_pycore.core.structures import SensorStructBL2, SensorStructBL2Legacy, SensorStructOriginal
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchlab.boards.benchlab import FAULTS, ORIGINAL, PRODUCTS, Contract, Fan, Rail
@@ -44,6 +44,7 @@ def makers(contract: Contract, data: bytes) -> Mapping[str, object]:
     return found
 
 
+@settings(deadline=None)
 @given(st.sampled_from([contract for contract in CONTRACTS if contract.firmware > 1]), st.data())
 def test_every_quantity_is_what_the_makers_client_reads(contract: Contract, data: st.DataObject) -> None:
     wire = data.draw(st.binary(min_size=contract.frame_size, max_size=contract.frame_size))
@@ -168,6 +169,7 @@ def test_frame_that_no_board_sends_is_doubted(changes: dict[str, object], found:
     assert found in doubt(**changes)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 215))
 def test_frame_that_begins_in_the_middle_is_doubted(shift: int) -> None:
     wire = ORIGINAL_6.encode(a_frame(ORIGINAL_6)) * 2

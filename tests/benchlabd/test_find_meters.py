@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from benchlab.errors import Exit, Fault
 from benchlabd.line import Line, open_serial
 from benchlabd.scout import DEFAULT, Scout, meters
 from benchlabd.usb import usb_port, usb_ports
-from support.meters import UID_A, UID_B, FakeLine, Time, plug_in, pull_out, take, why_not
+from support.meters import MS, UID_A, UID_B, FakeLine, Time, plug_in, pull_out, take, why_not
 
 CH340 = ("1a86", "7523")
 
@@ -129,6 +130,24 @@ def test_stranger_is_not_asked_again_before_it_was_plugged_in_anew(tmp_path: Pat
     stranger.replug()
     plug_in(tmp_path, "ttyACM0", stranger, "1-1")
     assert take(board).kv
+
+
+def test_silent_port_is_asked_again_after_longer_and_longer_waits(tmp_path: Path) -> None:
+    plug_in(tmp_path, "ttyACM0", Path("/dev/null"), "1-1")
+    time, asked_ns = Time(), list[int]()
+
+    def open_port(path: str, baud: int) -> Line:
+        asked_ns.append(time.ns)
+        return FakeLine(time, lambda request: b"")
+
+    (board,) = meters(BenchLab(), time, is_chosen=False, root=tmp_path, open_port=open_port)
+    began_ns = time.ns
+    while time.ns < began_ns + 300_000 * MS:
+        assert "nothing answered" in str(why_not(board))
+        time.ns += 100 * MS
+    waits_s = [round((b - a) / 1e9) for a, b in pairwise(asked_ns)]
+    assert waits_s[:4] == [2, 3, 5, 9]  # the asking itself takes half a second
+    assert waits_s == sorted(waits_s) and waits_s[-1] in (60, 61)
 
 
 def test_known_board_is_waited_for_and_no_other_taken_for_it(tmp_path: Path, plugged: ExitStack) -> None:

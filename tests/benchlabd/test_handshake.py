@@ -104,7 +104,14 @@ def test_silent_port_is_told_apart_from_a_stranger() -> None:
     error, line = stranger()
     assert error.is_silent
     assert error.reason == f"{WHERE}: nothing answered to 00, and nothing else was sent"
-    assert line.written == [b"\0"]
+    assert set(line.written) == {b"\0"}
+
+
+def test_device_that_is_slow_to_wake_is_asked_twice() -> None:
+    time = Time()
+    waking = [b""]
+    board = FakeLine(time, lambda request: waking.pop() if waking else None)
+    assert met(board, time).uid == UID_A
 
 
 @pytest.mark.parametrize("answer", [b"OK\r\n", b"BENCH", b"BENCHLABORATORY", b"ElmorLabs EVC2\0", bytes(range(256))])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchlab.boards.benchlab import PRODUCTS, READ_UID, READ_VENDOR_DATA, Contract
@@ -50,6 +50,7 @@ def test_no_contract_allows_what_writes_switches_or_resets() -> None:
         assert not NEVER_ON_A_METER[meter.name] & set(meter.commands)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 255), st.binary(max_size=4))
 def test_nothing_off_the_list_is_ever_written(opcode: int, arguments: bytes) -> None:
     time = Time()
@@ -74,6 +75,7 @@ def test_one_place_of_the_program_writes_to_a_device() -> None:
     assert found == [("line.py", "os.write"), ("port.py", "self._line.write")]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 215), max_size=5, unique=True))
 def test_reply_in_pieces_is_one_reply(cuts: list[int]) -> None:
     time = Time()

@@ -60,8 +60,8 @@ def sampled(ways: Ways, seed: int, count: int, offset_ns: int = 0) -> tuple[list
 
 
 @pytest.mark.parametrize("ways", [symmetric, asymmetric, heavy_tailed, drifting])
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=25)
 def test_true_time_lies_in_the_stated_interval(ways: Ways, seed: int) -> None:
     found, truth_ns = sampled(ways, seed, 120)
     readings = [reading for reading in found if reading.source != META]
@@ -106,6 +106,7 @@ def test_calibration_comes_by_and_by_and_again_when_it_is_due() -> None:
     assert len(truth_ns) == 700  # not one reading was left out for it
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=300))
 def test_distribution_is_of_what_was_measured(trips_ns: list[int]) -> None:
     found = Distribution.of(trips_ns)

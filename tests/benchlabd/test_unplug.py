@@ -15,6 +15,7 @@ from support.mux_sessions import append, mux_closed, replayed, rows, written
 from support.processes import Start, ended, until
 
 BEFORE_W, AFTER_W = 120.0, 360.0
+PATIENCE_S = 120.0
 
 
 def watts(watts: float) -> dict[str, float]:
@@ -29,13 +30,17 @@ class Recording:
         words = ("--data-root", str(data_root), "--session", "s", "--hz", "20", *args)
         self._process = start("benchlabd", *words)
         self._path = data_root / "sessions/s/raw/benchlab.jsonl"
-        self._data_root = data_root
+        self._events: list[Event] = []
+        self._offset = 0
 
     def events(self) -> list[Event]:
-        if not self._path.exists():
-            return []
-        whole, _, _ = self._path.read_bytes().rpartition(b"\n")
-        return [msgspec.json.decode(line, type=Event) for line in whole.splitlines()]
+        if self._path.exists():
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                whole, newline, _ = file.read().rpartition(b"\n")
+            self._offset += len(whole + newline)
+            self._events += [msgspec.json.decode(line, type=Event) for line in whole.splitlines()]
+        return self._events
 
     def readings(self, dev: str = UID_A) -> list[Event]:
         return [event for event in self.events() if event.source == "benchlab.usb" and event.dev == dev]
@@ -44,7 +49,7 @@ class Recording:
         return [event for event in self.events() if event.source == "meta" and event.kv["event"] == kind]
 
     def until_shown(self, watts: float, times: int = 10, dev: str = UID_A) -> None:
-        until(lambda: sum(event.kv.get("p_sys") == watts for event in self.readings(dev)) >= times)
+        until(lambda: sum(event.kv.get("p_sys") == watts for event in self.readings(dev)) >= times, PATIENCE_S)
 
     def until_down(self, dev: str = UID_A) -> None:
         until(lambda: any(event.dev == dev for event in self.metas("source_down")))
