@@ -92,7 +92,8 @@ def test_readings_are_plausible(at_ns: int) -> None:
 @given(MOMENTS)
 def test_readings_are_a_function_of_seed_and_time_alone(at_ns: int) -> None:
     assert card(seed=1).values(at_ns) == card(seed=1).values(at_ns)
-    assert card(seed=1).values(at_ns)["power_w"] != card(seed=1).values(at_ns + 50_000_000)["power_w"]
+    later = [card(seed=1).values(at_ns + step * 50_000_000)["power_w"] for step in range(4)]
+    assert len(set(later)) > 1  # two alone may be alike, on both sides of a peak
 
 
 def test_another_seed_is_another_run_and_another_card() -> None:

@@ -35,14 +35,7 @@ class Session:
 class Nvml:
     """Guards NVML: no call outlives its session, and no session ends under a call, not even under one that hangs."""
 
-    def __init__(
-        self,
-        load: Callable[[], Any] = library.load,
-        unload: Callable[[Any], None] = library.unload,
-        backoff_s: tuple[float, float] = BACKOFF_S,
-    ) -> None:
-        self._load = load
-        self._unload = unload
+    def __init__(self, backoff_s: tuple[float, float] = BACKOFF_S) -> None:
         self._changed = threading.Condition()
         self._session: Session | None = None
         self._is_changing = False
@@ -61,7 +54,8 @@ class Nvml:
         """
         thread = threading.get_ident()
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_changing, PATIENCE_S)
+            if self._is_changing:
+                self._changed.wait_for(lambda: not self._is_changing, PATIENCE_S)
             if self._session is None or self._is_changing:
                 raise Absent(self._why.reason, self._why.fix)
             session = self._session
@@ -75,8 +69,9 @@ class Nvml:
             raise absence(error.value, str(error)) from error
         finally:
             with self._changed:
-                self._calls.pop(thread, None)
-                self._changed.notify_all()
+                del self._calls[thread]
+                if self._is_changing:
+                    self._changed.notify_all()
 
     def doubt(self, session: Session) -> None:
         """Ask for a new beginning because something is missing in this session."""
@@ -134,12 +129,12 @@ class Nvml:
             pass  # there is nothing left to shut down
 
     def _begin(self) -> Session:
-        nvml = self._load()
+        nvml = library.load()
         try:
             nvml.nvmlInit()
         except nvml.NVMLError as error:
             if error.value == LIB_RM_VERSION_MISMATCH:
-                self._unload(nvml)
+                library.unload(nvml)
             raise absence(error.value, str(error)) from error
         self._is_doubted = False
         self._renew_ns = monotonic_ns() + self._backoff.next_ns()

@@ -44,20 +44,24 @@ class GpuWatch:
 
     def sample(self) -> list[Reading]:
         """Wait a moment for an error of a GPU. Raises Absent if there is no GPU to be had."""
-        if self._nvml.is_due():
-            self._begin()
+        has_begun = self._nvml.is_due() and self._begin()
         if self._missing and not self._gpus:
             raise Absent(self._missing.reason, self._missing.fix)
+        if has_begun:
+            return []
         if self._events is None:
             sleep(self._wait_s)
             return []
         return self._wait(self._events)
 
-    def _begin(self) -> None:
-        """Have NVML begun anew, unless a call hangs, and look for GPUs. Raises Absent if NVML cannot be begun."""
+    def _begin(self) -> bool:
+        """Have NVML begun anew, unless a call hangs, and look for GPUs; return whether it was.
+
+        Raises Absent if NVML cannot be begun.
+        """
         session = self._nvml.renew(self._release)
         if session is None:
-            return
+            return False
         self._missing = None
         try:
             with self._nvml.calls():
@@ -67,6 +71,7 @@ class GpuWatch:
                 self._gpus[uuid].errors.listen()
         except (Absent, Transient) as error:
             self._doubt(session, Absent(str(error), getattr(error, "fix", "")))
+        return True
 
     def _release(self) -> None:
         events, self._events = self._events, None

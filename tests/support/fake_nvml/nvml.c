@@ -383,7 +383,8 @@ int nvmlEventSetWait_v2(void *events, EventData *data, unsigned timeout_ms) {
     EventSet *set = events;
     unsigned long long numbers[NUMBERS];
     int code = ask_all("nvmlEventSetWait_v2");
-    for (unsigned waited = 0; !code; waited += 50) {
+    unsigned step_ms = is_noted ? 20 : 125;
+    for (unsigned waited = 0; !code; waited += step_ms) {
         if ((code = alive())) break;
         for (int i = 0; i < set->n; i++) {
             if (errors_of(set->device[i]->uuid, numbers) <= set->seen[i]) continue;
@@ -391,7 +392,7 @@ int nvmlEventSetWait_v2(void *events, EventData *data, unsigned timeout_ms) {
             return OK;
         }
         if (waited >= timeout_ms) return TIMEOUT;
-        usleep(1000 * (timeout_ms - waited < 50 ? timeout_ms - waited : 50));
+        usleep(1000 * (timeout_ms - waited < step_ms ? timeout_ms - waited : step_ms));
     }
     return code;
 }
