@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 from pathlib import Path
-from types import TracebackType
 
 from benchlab.cli import Context
 from benchlab.clock import SessionClock
@@ -42,7 +41,7 @@ class NoGStreamer:
 
 
 class Running:
-    """The pipeline of a plan, from its parsing to its stop; use it in a ``with`` statement.
+    """The pipeline of a plan, from its parsing to its stop.
 
     Raises Fault: USAGE for a plan that cannot work, NO_DEVICE where GStreamer for Python is not installed, unless
     ``once`` is set, when its source says so.
@@ -52,7 +51,7 @@ class Running:
         self._plan = plan
         self._once = once
         self._root = root
-        self._sources: list[PipelineSource] = []
+        self._source: PipelineSource | None = None
         self._missing: Absent | None = None
         self._graph: Graph | None = None
         try:
@@ -69,32 +68,30 @@ class Running:
         return CAPTURE_DISORDER_MS if captures else DISORDER_MS
 
     def source(self, clock: SessionClock) -> Source:
-        """Return the pipeline as a source on a timeline."""
+        """Return the pipeline as a source on a timeline; only the last one that was returned may be sampled."""
         if self._graph is None:
             assert self._missing is not None
             return NoGStreamer(self._missing)
         plan = self._plan
-        source = PipelineSource(self._graph, plan.flow, clock, self.disorder_ms, plan.device, root=self._root)
-        self._sources.append(source)
-        return FirstFrames(source, len(plan.stages)) if self._once else source
+        self._source = PipelineSource(self._graph, plan.flow, clock, self.disorder_ms, plan.device, root=self._root)
+        return FirstFrames(self._source, len(plan.stages)) if self._once else self._source
 
-    def __enter__(self) -> Running:
-        """Return itself."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Stop what was started. A pipeline that does not let go must not keep the program from ending."""
-        if all(source.close() for source in self._sources):
-            return
-        log.warning("the pipeline does not let go of its device and is left behind")
-        sys.stdout.flush()
-        sys.stderr.flush()
-        if kind is None:
-            os._exit(Exit.OK)
+    def close(self) -> bool:
+        """Stop what was started; return whether it let go of its devices."""
+        return self._source is None or self._source.close()
 
 
 def record(prog: str, stream: str, plan: Plan, args: argparse.Namespace, ctx: Context) -> int:
     """Run the collector of one pipeline as its command line says and return the exit code. Raises Fault."""
-    with Running(plan, args.once, args.root) as running:
-        collector = Collector(prog, stream, running.disorder_ms, once_rate_s=0.0)
-        return collect(collector, args, ctx, POLL_S, lambda clock, starts_ns: [running.source(clock)])
+    running = Running(plan, args.once, args.root)
+    collector = Collector(prog, stream, running.disorder_ms, once_rate_s=0.0)
+    try:
+        code = collect(collector, args, ctx, POLL_S, lambda clock, starts_ns: [running.source(clock)])
+    except BaseException:
+        running.close()
+        raise
+    if not running.close():
+        log.warning("the pipeline does not let go of its device and is left behind")
+        sys.stdout.flush()
+        os._exit(code)  # its threads would keep the interpreter from ending
+    return code
