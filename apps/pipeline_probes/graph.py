@@ -150,7 +150,9 @@ def _pads(element: Any) -> str:
 
 
 def _attach_to_added(element: Any, pad: Any, tap: Tap) -> None:
-    if _named_so(pad.get_name(), tap.spec.pad):
+    """Attach a tap to the first pad of its name; when the pipeline is played again, that is another pad."""
+    is_taken = tap.pad is not None and tap.pad.get_parent() is not None
+    if _named_so(pad.get_name(), tap.spec.pad) and not is_taken:
         tap.attach(pad)
 
 

@@ -130,7 +130,7 @@ class PipelineSource:
         notes = self._graph.notes
         overflown = len(notes) >= MOST_NOTES
         batch: list[Note] = [notes.popleft() for _ in range(len(notes))]
-        if batch and self._captured is None:
+        if self._captured is None and self._graph.taps[0].pad is not None:
             self._captured = self._graph.first_stage_is_captured()
         if monotonic_ns() - self._looked_ns > LOOK_NS:
             self._looked_ns = monotonic_ns()

@@ -31,4 +31,5 @@ def record(
 
         disorder_ms = max(running.disorder_ms if running else 0, LISTENING_DISORDER_MS if listening else 0)
         collector = Collector(prog, stream, disorder_ms, once_rate_s=ONCE_S if listening else 0.0)
-        return collect(collector, args, ctx, POLL_S, sources)
+        code = collect(collector, args, ctx, POLL_S, sources)
+    return running.end(code) if running is not None else code

@@ -39,7 +39,7 @@ class NoGStreamer:
 
 
 class Running:
-    """The pipeline of a plan, from its parsing to its stop; use it in a ``with`` statement.
+    """The pipeline of a plan, from its parsing to its stop.
 
     Raises Fault: USAGE for a plan that cannot work, NO_DEVICE where GStreamer for Python is not installed, unless
     ``once`` is set, when its source says so.
@@ -49,9 +49,10 @@ class Running:
         self._plan = plan
         self._once = once
         self._root = root
-        self._sources: list[PipelineSource] = []
+        self._source: PipelineSource | None = None
         self._missing: Absent | None = None
         self._graph: Graph | None = None
+        self._is_left_behind = False
         try:
             self._graph = Graph(gstreamer.load(), plan.text, plan.stages)
         except Absent as why:
@@ -66,25 +67,26 @@ class Running:
         return CAPTURE_DISORDER_MS if captures else DISORDER_MS
 
     def source(self, clock: SessionClock) -> Source:
-        """Return the pipeline as a source on a timeline."""
+        """Return the pipeline as a source on a timeline; only the last one that was returned may be sampled."""
         if self._graph is None:
             assert self._missing is not None
             return NoGStreamer(self._missing)
         plan = self._plan
-        source = PipelineSource(self._graph, plan.flow, clock, self.disorder_ms, plan.device, root=self._root)
-        self._sources.append(source)
-        return FirstFrames(source, len(plan.stages)) if self._once else source
+        self._source = PipelineSource(self._graph, plan.flow, clock, self.disorder_ms, plan.device, root=self._root)
+        return FirstFrames(self._source, len(plan.stages)) if self._once else self._source
 
     def __enter__(self) -> Running:
         """Return itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Stop what was started. A pipeline that does not let go must not keep the program from ending."""
-        if all(source.close() for source in self._sources):
-            return
-        log.warning("the pipeline does not let go of its device and is left behind")
-        sys.stdout.flush()
-        sys.stderr.flush()
-        if kind is None:
-            os._exit(Exit.OK)
+        """Stop what was started."""
+        self._is_left_behind = self._source is not None and not self._source.close()
+
+    def end(self, code: int) -> int:
+        """Return the exit code; where the pipeline did not let go of its device, end the process with it at once."""
+        if self._is_left_behind:
+            log.warning("the pipeline does not let go of its device and is left behind")
+            sys.stdout.flush()
+            os._exit(code)  # its threads would keep the interpreter from ending
+        return code
