@@ -227,7 +227,9 @@ def test_once_beside_a_collector_says_who_listens_and_disturbs_nothing(
     first = collect()
     done = run(COLLECTOR, "--once", "--json", BENCHLAB_STAGE_SOCKET=path)
     assert done.returncode == 4
-    assert f"(pid {first.pid})" in json.decode(done.stdout, type=Event).kv["reason"]
+    told = json.decode(done.stdout, type=Event).kv
+    assert told["reason"] == f"pipeline_probes (pid {first.pid}) listens on {path} already"
+    assert told["fix"] == "benchctl status shows what it records"
     finished(program("import benchlab; benchlab.stage('ingress', frame=0)", path))
     until(lambda: frames(raw / "pipeline.jsonl") == [0])
 
@@ -249,6 +251,17 @@ for frame in range(50):
     assert pair["pairs"] == 50
     assert not pair.get("drops")
     assert pair["p50_ms"] >= 2.0
+
+
+@pytest.mark.usefixtures("gst")
+def test_pipeline_and_programs_share_a_stream(start: Start, path: str, tmp_path: Path, raw: Path) -> None:
+    where = ("--data-root", str(tmp_path), "--session", "s", "--listen", path)
+    text = "videotestsrc is-live=true ! identity name=a ! fakesink"
+    start(COLLECTOR, *where, "--pipeline", text, "--stage", "ingress=a.src")
+    until(lambda: recorded(raw / "pipeline.jsonl"))
+    finished(program("import benchlab; benchlab.stage('shown', frame=1)", path))
+    until(lambda: {event.kv["stage"] for event in recorded(raw / "pipeline.jsonl")} == {"ingress", "shown"})
+    assert events_of(raw / "pipeline.jsonl")[0].kv["disorder_ms"] == 200
 
 
 def test_example_in_c_is_recorded(
