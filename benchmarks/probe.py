@@ -64,7 +64,7 @@ def cost(seconds: float) -> Section:
         facts[f"{name}_adds"] = added
         rows.append([title, *figures_us(added)])
     notes = [
-        f"{len(found['plain'])} buffers at {FPS} a second, timed by GStreamer's latency tracer, whose own work is in all "
+        f"{len(found['plain'])} buffers at {FPS} a second, timed by GStreamer's latency tracer, whose work is in all "
         "rows. The processor sleeps between them and is cold at the first probe, less so at the one through PyGObject. "
         "Another thread turns the notes into events as in the program. Asked of a probe: p99 under 20 µs."
     ]

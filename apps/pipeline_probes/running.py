@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
 from pathlib import Path
-from types import TracebackType
 
 from benchlab.clock import SessionClock
 from benchlab.daemon import Absent, Reading, Source
@@ -17,8 +13,6 @@ from pipeline_probes.first_frames import FirstFrames
 from pipeline_probes.graph import Graph
 from pipeline_probes.pipeline_source import PipelineSource
 from pipeline_probes.plan import Plan
-
-log = logging.getLogger(__name__)
 
 DISORDER_MS = 20
 CAPTURE_DISORDER_MS = 500
@@ -39,7 +33,7 @@ class NoGStreamer:
 
 
 class Running:
-    """The pipeline of a plan, from its parsing to its stop; use it in a ``with`` statement.
+    """The pipeline of a plan, from its parsing to its stop.
 
     Raises Fault: USAGE for a plan that cannot work, NO_DEVICE where GStreamer for Python is not installed, unless
     ``once`` is set, when its source says so.
@@ -49,7 +43,7 @@ class Running:
         self._plan = plan
         self._once = once
         self._root = root
-        self._sources: list[PipelineSource] = []
+        self._source: PipelineSource | None = None
         self._missing: Absent | None = None
         self._graph: Graph | None = None
         try:
@@ -66,25 +60,14 @@ class Running:
         return CAPTURE_DISORDER_MS if captures else DISORDER_MS
 
     def source(self, clock: SessionClock) -> Source:
-        """Return the pipeline as a source on a timeline."""
+        """Return the pipeline as a source on a timeline; only the last one that was returned may be sampled."""
         if self._graph is None:
             assert self._missing is not None
             return NoGStreamer(self._missing)
         plan = self._plan
-        source = PipelineSource(self._graph, plan.flow, clock, self.disorder_ms, plan.device, root=self._root)
-        self._sources.append(source)
-        return FirstFrames(source, len(plan.stages)) if self._once else source
+        self._source = PipelineSource(self._graph, plan.flow, clock, self.disorder_ms, plan.device, root=self._root)
+        return FirstFrames(self._source, len(plan.stages)) if self._once else self._source
 
-    def __enter__(self) -> Running:
-        """Return itself."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Stop what was started. A pipeline that does not let go must not keep the program from ending."""
-        if all(source.close() for source in self._sources):
-            return
-        log.warning("the pipeline does not let go of its device and is left behind")
-        sys.stdout.flush()
-        sys.stderr.flush()
-        if kind is None:
-            os._exit(Exit.OK)
+    def close(self) -> bool:
+        """Stop what was started; return whether it let go of its devices."""
+        return self._source is None or self._source.close()

@@ -89,6 +89,21 @@ def test_pipeline_that_ends_ends_the_program_and_muxd_pairs_all_its_frames(gst: 
     assert verified.returncode == 0, verified.stdout
 
 
+def test_file_that_a_pipeline_writes_is_whole_after_sigterm(gst: Any, start: Start, run: Run, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    text = (
+        f"videotestsrc is-live=true ! {SMALL} ! x264enc name=enc tune=zerolatency speed-preset=ultrafast "
+        f"! mp4mux ! filesink location={clip}"
+    )
+    where = ("--data-root", str(tmp_path), "--session", "s")
+    process = start(PROBES, *where, "--pipeline", text, "--stage", "encoded=enc.src")
+    until(lambda: len(of(events_of(raw(tmp_path)), "encoded")) > 10, 60)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    read = f"filesrc location={clip} ! qtdemux name=d ! fakesink"
+    assert run(PROBES, "--once", "--pipeline", read, "--stage", "read=d.video_0").returncode == 0
+
+
 def test_once_shows_one_frame_of_each_stage_and_records_nothing(gst: Any, run: Run, tmp_path: Path) -> None:
     done = run(PROBES, "--data-root", str(tmp_path / "root"), "--pipeline", DOCUMENTED, *STAGES, "--once", "--json")
     assert done.returncode == 0, done.stderr
