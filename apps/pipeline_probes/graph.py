@@ -18,6 +18,7 @@ from pipeline_probes.tap import Tap
 
 log = logging.getLogger(__name__)
 
+DRAIN_S = 0.3
 _NUMBER = re.compile(r"%[sdu]")
 
 
@@ -68,18 +69,29 @@ class Graph:
         state = self.pipeline.set_state(self.gst.State.PLAYING)
         return bool(state != self.gst.StateChangeReturn.FAILURE)
 
-    def halt(self, patience_s: float | None = None) -> bool:
-        """Stop and let go of the devices; return whether that was done in time, where there is a limit."""
-        stopping = threading.Thread(target=self.pipeline.set_state, args=(self.gst.State.NULL,), daemon=True)
-        stopping.start()
-        stopping.join(patience_s)
-        return not stopping.is_alive()
+    def halt(self) -> None:
+        """Stop at once and let go of the devices."""
+        self.pipeline.set_state(self.gst.State.NULL)
 
-    def drain(self, patience_s: float) -> None:
-        """Let a playing pipeline come to its end, so that the files it writes are whole; not for long."""
-        self.pipeline.send_event(self.gst.Event.new_eos())
-        kinds = self.gst.MessageType.EOS | self.gst.MessageType.ERROR
-        self.pipeline.get_bus().timed_pop_filtered(round(patience_s * self.gst.SECOND), kinds)
+    def finish(self, patience_s: float) -> bool:
+        """Bring a playing pipeline to its end, so that the files it writes are whole, and stop it.
+
+        Return whether that was done in time. What GStreamer does not return from is left to a thread of its own.
+        """
+        finishing = threading.Thread(target=self._finish, daemon=True)
+        finishing.start()
+        finishing.join(patience_s)
+        return not finishing.is_alive()
+
+    def _finish(self) -> None:
+        gst = self.gst
+        _, state, pending = self.pipeline.get_state(0)
+        # An end sent while it is still becoming PLAYING deadlocks in GstBaseSink, which waits for just that.
+        if state == gst.State.PLAYING and pending == gst.State.VOID_PENDING:
+            self.pipeline.send_event(gst.Event.new_eos())
+            kinds = gst.MessageType.EOS | gst.MessageType.ERROR
+            self.pipeline.get_bus().timed_pop_filtered(round(DRAIN_S * gst.SECOND), kinds)
+        self.halt()
 
     def _captures(self, element: Any) -> bool:
         factory = element.get_factory()

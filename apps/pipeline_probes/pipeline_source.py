@@ -27,8 +27,7 @@ START_S = 0.8
 """How long the first sample waits for a buffer, or for an error: until then it is not known whether it runs."""
 LOOK_NS = 5 * NS
 """How often a buffer is searched for a reference timestamp, where the one before had none."""
-DRAIN_S = 0.3
-HALT_S = 0.7
+FINISH_S = 1.0
 
 
 class PipelineSource:
@@ -88,9 +87,7 @@ class PipelineSource:
 
     def close(self) -> bool:
         """Stop the pipeline, its end drained as far as there is time; return whether it let go."""
-        if self._is_playing:
-            self._graph.drain(DRAIN_S)
-        return self._graph.halt(HALT_S)
+        return self._graph.finish(FINISH_S)
 
     def _begin(self) -> None:
         self._look_for_device()

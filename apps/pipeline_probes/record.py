@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -16,13 +19,15 @@ from pipeline_probes.pipeline_source import POLL_S
 from pipeline_probes.plan import Plan
 from pipeline_probes.running import Running
 
+log = logging.getLogger(__name__)
+
 
 def record(
     prog: str, stream: str, plan: Plan | None, args: argparse.Namespace, ctx: Context, *, listens: bool = False
 ) -> int:
     """Run the collector as its command line says and return the exit code. Raises Fault."""
     with ExitStack() as stack:
-        running = stack.enter_context(Running(plan, args.once, args.root)) if plan is not None else None
+        running = Running(plan, args.once, args.root) if plan is not None else None
         listening = stack.enter_context(Listening(ctx, args.once)) if listens else None
 
         def sources(clock: SessionClock, starts_ns: int) -> Sequence[Source]:
@@ -31,5 +36,14 @@ def record(
 
         disorder_ms = max(running.disorder_ms if running else 0, LISTENING_DISORDER_MS if listening else 0)
         collector = Collector(prog, stream, disorder_ms, once_rate_s=ONCE_S if listening else 0.0)
-        code = collect(collector, args, ctx, POLL_S, sources)
-    return running.end(code) if running is not None else code
+        try:
+            code = collect(collector, args, ctx, POLL_S, sources)
+        except BaseException:
+            if running is not None:
+                running.close()
+            raise
+    if running is not None and not running.close():
+        log.warning("the pipeline does not let go of its device and is left behind")
+        sys.stdout.flush()
+        os._exit(code)  # its threads would keep the interpreter from ending
+    return code

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
 from pathlib import Path
-from types import TracebackType
 
 from benchlab.clock import SessionClock
 from benchlab.daemon import Absent, Reading, Source
@@ -17,8 +13,6 @@ from pipeline_probes.first_frames import FirstFrames
 from pipeline_probes.graph import Graph
 from pipeline_probes.pipeline_source import PipelineSource
 from pipeline_probes.plan import Plan
-
-log = logging.getLogger(__name__)
 
 DISORDER_MS = 20
 CAPTURE_DISORDER_MS = 500
@@ -52,7 +46,6 @@ class Running:
         self._source: PipelineSource | None = None
         self._missing: Absent | None = None
         self._graph: Graph | None = None
-        self._is_left_behind = False
         try:
             self._graph = Graph(gstreamer.load(), plan.text, plan.stages)
         except Absent as why:
@@ -75,18 +68,6 @@ class Running:
         self._source = PipelineSource(self._graph, plan.flow, clock, self.disorder_ms, plan.device, root=self._root)
         return FirstFrames(self._source, len(plan.stages)) if self._once else self._source
 
-    def __enter__(self) -> Running:
-        """Return itself."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Stop what was started."""
-        self._is_left_behind = self._source is not None and not self._source.close()
-
-    def end(self, code: int) -> int:
-        """Return the exit code; where the pipeline did not let go of its device, end the process with it at once."""
-        if self._is_left_behind:
-            log.warning("the pipeline does not let go of its device and is left behind")
-            sys.stdout.flush()
-            os._exit(code)  # its threads would keep the interpreter from ending
-        return code
+    def close(self) -> bool:
+        """Stop what was started; return whether it let go of its devices."""
+        return self._source is None or self._source.close()

@@ -45,7 +45,7 @@ class StageSocket:
     def __init__(self, path: str, wait_s: float = LOCK_WAIT_S) -> None:
         self.path = path
         _check(path)
-        self._lock = FileLock(Path(f"{path}.lock"), f"pipeline_probes, which listens on {path}")
+        self._lock = _lock(path)
         self._lock.acquire(wait_s)
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         try:
@@ -99,6 +99,15 @@ class StageSocket:
         except OSError as error:
             raise Fault(f"{self.path} cannot be listened on: {error.strerror}", Exit.IO) from error
         share(Path(self.path))
+
+
+def listener_of(path: str) -> int | None:
+    """Return the pid of the collector that listens on a path, None if none does."""
+    return _lock(path).holder
+
+
+def _lock(path: str) -> FileLock:
+    return FileLock(Path(f"{path}.lock"), f"pipeline_probes, which listens on {path}")
 
 
 def _check(path: str) -> None:

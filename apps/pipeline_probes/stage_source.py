@@ -11,7 +11,7 @@ from benchlab.event import BOOKMARK, META, PIPELINE, Value
 from pipeline_probes.bookmarks import Bookmarks
 from pipeline_probes.senders import Senders
 from pipeline_probes.stage_line import Arrival, StageReader, Timeline
-from pipeline_probes.stage_socket import Datagram, StageSocket
+from pipeline_probes.stage_socket import Datagram, StageSocket, listener_of
 
 WAIT_MS = 250
 BATCH_BYTES = 512 * 1024
@@ -144,6 +144,9 @@ class OneLook:
             try:
                 self._listener = StageSocket(self._path, wait_s=0.0)
             except Fault as fault:
+                if (pid := listener_of(self._path)) is not None:
+                    told = f"pipeline_probes (pid {pid}) listens on {self._path} already"
+                    raise Absent(told, "benchctl status shows what it records") from fault
                 raise Absent(fault.message) from fault
             return []
         try:

@@ -30,7 +30,7 @@ RETRY_S = (0.1, 1.0)
 PACK_BYTES = 32 * 1024
 MAX_WAITING = 512
 """Packed datagrams that wait for a collector that is slow, 16 MiB of lines; then the oldest are given up."""
-EXIT_S = (0.05, 1.0)
+EXIT_S = (0.25, 1.0)
 """How long the end of a program is put off to deliver what waits: while nothing is taken, and at most."""
 
 _NAMES_KEPT = 1024

@@ -181,7 +181,7 @@ def test_own_pipeline_of_a_preset_takes_its_device_and_flow(gst: Any, run: Run, 
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        ((), "neither --pipeline nor --device"),
+        (("--stage", "a=b.src"), "neither --pipeline nor --device"),
         (("--pipeline", "videotestsrc ! fakesink"), "no --stage"),
         (("--pipeline", "videotestsrc ! fakesink", "--stage", "ingress"), "NAME=ELEMENT.PAD"),
         (("--pipeline", "videotestsrc ! fakesink", "--stage", "a=b"), "NAME=ELEMENT.PAD"),

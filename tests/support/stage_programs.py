@@ -38,6 +38,13 @@ class Inbox:
             self.readings += self.source.sample()
         return self.stages
 
+    def while_runs(self, process: subprocess.Popen[str]) -> str:
+        """Take in for as long as a program runs, which must end well, and what it left; return what it printed."""
+        while process.poll() is None:
+            self.readings += self.source.sample()
+        self.rest()
+        return finished(process)
+
     def rest(self) -> list[Reading]:
         """Take nothing more in; return all that has come."""
         self.source.shut()
