@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from benchlab.boards.benchlab import FAULTS, NO_SIGNAL, NOT_CONNECTED, Contract, Frame, Rail
+from benchlab.boards.benchlab import (
+    FAN_SWITCH,
+    FAULTS,
+    NO_SIGNAL,
+    NOT_CONNECTED,
+    RGB_SWITCH,
+    Contract,
+    Frame,
+    Rail,
+)
 from benchlab.boards.pmd import PMD2, PMD_USB, Pmd2Rail, decode_pmd2, decode_usb
 from benchlab.catalog import RAIL_SUMS
 from benchlab.event import Value
@@ -22,8 +31,6 @@ Decode = Callable[[bytes], Decoded]
 """Raises ValueError for bytes that are no reading of the device at all."""
 
 SUM_KEYS = {"cpu": "cpu_w", "gpu": "gpu_w", "mb": "mb_w"}
-FAN_SWITCH = ("auto", "half", "full")
-RGB_SWITCH = ("work", "play")
 
 LEAST_VDD_MV, MOST_VDD_MV = 2500, 3700
 LEAST_VREF_MV, MOST_VREF_MV = 2000, 3700

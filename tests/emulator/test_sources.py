@@ -106,6 +106,14 @@ def test_bad_lines_are_named_and_left_out(write: Write) -> None:
     assert "bad_ts_ns" in said[2]
 
 
+def test_what_the_product_cannot_show_is_told_once(write: Write) -> None:
+    said: list[str] = []
+    strange = [Event(ts_ns=NOW + n, source="benchlab.usb", kv={"eps1_v": 12.0, "hpwr1_wire1_a": 1.0}) for n in range(3)]
+    path = write(*strange)
+    assert volts(recorded(path, said).frame(1.0)) == 12.0
+    assert said == [f"{path}:1: a BENCHLAB firmware 6 does not show hpwr1_wire1_a"]
+
+
 def test_thousand_bad_lines_are_not_told_one_by_one(write: Write) -> None:
     said: list[str] = []
     source = recorded(write(event(0, 1), *[b"junk\n"] * 1000), said)

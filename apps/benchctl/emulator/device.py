@@ -91,16 +91,16 @@ class Device:
             return self.make.welcome
         if opcode == self.make.sensors:
             return frame()
-        if opcode == self.make.identity:
-            return self._identity(self.make.replies[opcode](b""))
         reply = self.make.replies[opcode](arguments)
-        return Status.BAD_PARAMETER if reply is None else reply
+        if reply is None:
+            return Status.BAD_PARAMETER
+        return self._claimed(reply) if opcode == self.make.identity else reply
 
-    def _identity(self, honest: bytes | None) -> bytes:
-        vendor, product, firmware = honest or b""
-        claimed = (self.claims_product, self.claims_firmware)
-        shown = [found if claim is None else claim for claim, found in zip(claimed, (product, firmware), strict=True)]
-        return bytes((vendor, *shown))
+    def _claimed(self, vendor_data: bytes) -> bytes:
+        """Return who the device says it is, where that is not who it is."""
+        vendor, product, firmware = vendor_data
+        claims = ((self.claims_product, product), (self.claims_firmware, firmware))
+        return bytes((vendor, *(true if claim is None else claim for claim, true in claims)))
 
     def _refuse(self, opcode: int) -> Status:
         name = self.make.forbidden.get(opcode)

@@ -142,6 +142,8 @@ class Emulator:
 
     def _do(self, action: Callable[[], None]) -> None:
         """Have something done by the emulator's thread, and wait until it is."""
+        if self.is_over:
+            raise RuntimeError("the emulator is not running")
         done: Future[None] = Future()
 
         def asked() -> None:

@@ -154,6 +154,7 @@ class _Lines:
         self._make, self._path, self._say = make, path, say
         self._decoder = LineDecoder(Event)
         self._bad = 0
+        self._strange: set[str] = set()
 
     def readings(self) -> Iterator[tuple[Event, bytes]]:
         """Yield every line that can be shown, with the frame that shows it."""
@@ -171,10 +172,17 @@ class _Lines:
             return self._leave_out(number, f"{self._decoder.reason_for(error)}: {error}")
         if event.source == META or not self._make.keys.union(COMPUTED).intersection(event.kv):
             return
+        self._tell_strange(number, event.kv.keys() - self._make.keys - COMPUTED - self._strange)
         try:
             yield event, self._make.encode(event.kv)
         except ValueError as error:
             self._leave_out(number, str(error))
+
+    def _tell_strange(self, number: int, keys: set[str]) -> None:
+        """Say once of each key that the product does not show it."""
+        if keys:
+            self._strange |= keys
+            self._say(f"{self._path}:{number}: a {self._make.title} does not show {', '.join(sorted(keys))}")
 
     def _leave_out(self, number: int, why: str) -> None:
         self._bad += 1

@@ -5,15 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from benchlab.boards.benchlab import FANS, FAULTS, INPUTS, NO_SIGNAL, NOT_CONNECTED, Contract, Fan, Frame, Rail
-from benchlab.boards.pmd import Meter, Pmd2Frame, Pmd2Rail, UsbRail, encode_pmd2, encode_usb
+from benchlab.boards.benchlab import (
+    FAN_SWITCH,
+    FANS,
+    FAULTS,
+    INPUTS,
+    NO_SIGNAL,
+    NOT_CONNECTED,
+    RGB_SWITCH,
+    Contract,
+    Fan,
+    Frame,
+    Rail,
+)
+from benchlab.boards.pmd import PMD2, Meter, Pmd2Frame, Pmd2Rail, UsbRail, encode_pmd2, encode_usb
 
 Values = Mapping[str, object]
 
 COMPUTED = frozenset({"v_sys", "i_sys", "p_sys", "cpu_w", "gpu_w", "mb_w", "suspect"})
 """What a reader makes of the rest: no device sends it."""
-FAN_SWITCH = ("auto", "half", "full")
-RGB_SWITCH = ("work", "play")
 VDD_MV, VREF_MV = 3301, 3000
 """What a board that works reads on itself, where the values do not say."""
 
@@ -35,7 +45,8 @@ def board_keys(contract: Contract) -> frozenset[str]:
 
 def meter_keys(meter: Meter) -> frozenset[str]:
     """Return the keys that a PMD can show."""
-    return frozenset(_rail_keys(meter.rails))
+    supply = ("vdd_v",) if meter is PMD2 else ()
+    return frozenset({*_rail_keys(meter.rails), *supply})
 
 
 def encode_board(contract: Contract, values: Values) -> bytes:
@@ -85,7 +96,8 @@ def encode_pmd_2(meter: Meter, values: Values) -> bytes:
         return min(max(0, round(drawn / 1000)), _U16[1])
 
     sums = (watts("eps"), watts("pcie", "hpwr"), watts("atx"), watts(""))
-    return encode_pmd2(Pmd2Frame(VDD_MV, 0, tuple(rails.values()), sums, bytes(len(rails))))
+    vdd_mv = _wire(values, "vdd_v", 1000, _U16, VDD_MV)
+    return encode_pmd2(Pmd2Frame(vdd_mv, 0, tuple(rails.values()), sums, bytes(len(rails))))
 
 
 def _rail_keys(rails: tuple[str, ...]) -> Iterator[str]:

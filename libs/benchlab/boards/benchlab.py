@@ -26,6 +26,10 @@ NOT_CONNECTED = 0x7FFF
 NO_SIGNAL = 255
 """External fan duty without a signal."""
 
+FAN_SWITCH = ("auto", "half", "full")
+RGB_SWITCH = ("work", "play")
+"""Where the two switches of a board stand, by number."""
+
 _PLACES = ("hpwr1_in", "hpwr1_out", "hpwr2_in", "hpwr2_out")
 _CURRENTS = ("cpu1", "cpu2", "atx3v", "atx5v", "atx5vsb", "atx12v", "gpu1", "gpu2", "gpu3", "hpwr1", "hpwr2")
 FAULTS = (
