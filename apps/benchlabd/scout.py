@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Scout:
         self._search = search
         self._make_board = make_board
         self._found = 0
-        self._new: list[Source] = []
+        self._new: deque[Source] = deque()  # which two threads use at once
 
     def sample(self) -> Sequence[Reading]:
         """Look at the ports, once a second. Raises Absent while there is no meter on any of them."""
@@ -54,8 +55,7 @@ class Scout:
 
     def arrivals(self) -> Sequence[Source]:
         """Return the meters that were found since this was asked last."""
-        new, self._new = self._new, []
-        return new
+        return [self._new.popleft() for _ in range(len(self._new))]
 
 
 def meters(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchctl.emulator.emulator import Emulator
+from benchctl.emulator.products import make
 from benchlab.clock import boottime_ns
 from benchlab.config_schema import BenchLab
 from benchlab.daemon import Absent, Source
@@ -179,6 +180,22 @@ def test_auto_takes_all_that_are_there_and_those_that_come_later(tmp_path: Path,
     plug_in(tmp_path, "ttyUSB3", plugged.enter_context(Emulator("pmd-usb")), "1-1.2", CH340)
     (late,) = look_again(scout)
     assert (late.name, take(late).dev) == ("pmd.usb", "pmd-usb:1-1.2")
+
+
+def test_board_that_is_found_while_others_are_fetched_is_not_forgotten(tmp_path: Path) -> None:
+    for number in range(2):
+        plug_in(tmp_path, f"ttyACM{number}", Path("/dev/null"), f"1-{number}")
+    time, fetched = Time(), list[Source]()
+    lines = [FakeLine(time, made=make("original", 6, uid)) for uid in (UID_A, UID_B)]
+
+    def open_port(path: str, baud: int) -> Line:
+        fetched.extend(arrivals_of(scout))  # as the daemon's other thread does, at any time
+        return lines.pop(0)
+
+    (scout,) = meters(BenchLab(device="auto"), time, root=tmp_path, open_port=open_port)
+    scout.sample()
+    fetched.extend(arrivals_of(scout))
+    assert [getattr(board, "dev", None) for board in fetched] == [UID_A, UID_B]
 
 
 def test_auto_is_down_only_while_nothing_was_ever_found(tmp_path: Path, plugged: ExitStack) -> None:
