@@ -56,9 +56,9 @@ def get_collectors(config: Mapping[str, Any], options: Options | None = None) ->
     if entries is None:
         found = _of_type(config.get("device_type"), config, options)
     else:
-        found = [
-            one for number, entry in enumerate(_entries(entries)) for one in _of_entry(number, entry, config, options)
-        ]
+        found = []
+        for number, entry in enumerate(_entries(entries)):
+            found += _of_entry(number, entry, config, options)
     _refuse_twins(found)
     return found
 
@@ -74,7 +74,7 @@ def _entries(entries: object) -> Sequence[Mapping[str, Any]]:
 
 def _of_entry(
     number: int, entry: Mapping[str, Any], config: Mapping[str, Any], options: Options
-) -> Sequence[BaseCollector]:
+) -> list[BaseCollector]:
     name = entry.get("name")
     if name is not None and not isinstance(name, str):
         raise Fault(f"devices[{number}].name: found {name!r}, expected text", Exit.CONFIG)
@@ -85,14 +85,14 @@ def _of_entry(
         raise Fault(f"devices[{number}]: {fault.message}", fault.code) from None
 
 
-def _of_type(device_type: object, config: Mapping[str, Any], options: Options) -> Sequence[BaseCollector]:
+def _of_type(device_type: object, config: Mapping[str, Any], options: Options) -> list[BaseCollector]:
     known = ", ".join(sorted(MODULES))
     if not isinstance(device_type, str) or device_type not in MODULES:
         near = get_close_matches(str(device_type), MODULES)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise Fault(f"device_type: found {device_type!r}, expected one of {known}{hint}", Exit.CONFIG)
     module = import_module(f"edgepower.collectors.{MODULES[device_type]}")
-    found: Sequence[BaseCollector] = module.collectors(device_type, config, options)
+    found: list[BaseCollector] = module.collectors(device_type, config, options)
     return found
 
 
