@@ -16,7 +16,7 @@ from benchlab.host.procfile import ProcFile
 from edgepower.collectors.base import BaseCollector, Options, Stamp, section, told
 from edgepower.collectors.host_metrics import DevfreqMetrics, HostMetrics, board_model
 from edgepower.collectors.jetson_iio import IioRails
-from edgepower.collectors.jetson_rails import GPU, TOTAL, is_connected, powers_of
+from edgepower.collectors.jetson_rails import is_connected, powers_of
 from edgepower.collectors.monitors import Monitors
 from edgepower.collectors.simulated import Simulated
 from edgepower.collectors.tegrastats import Line, parse
@@ -61,21 +61,19 @@ class JetsonCollector(BaseCollector):
         self._rails: set[str] = set()
 
     def get_metrics(self) -> dict[str, float]:
-        """Return rails, total, temperatures, loads and clocks. Raises what tegrastats does if there is nothing else."""
+        """Return rails, total, temperatures, loads and clocks. Raises what tegrastats does if there are no rails either."""
         rails_w, self.stamp = self._measured_rails()
         said = self._listen(is_patient=not rails_w)
         if isinstance(said, _Heard):
             found, absent = dict(said.line.metrics), dict(said.line.absent)
             if not rails_w:
                 rails_w, self.stamp = said.line.rails_w, Stamp(said.ts_ns)
-        else:
+        elif rails_w:
             found, absent = self._sysfs.read(), {"jetson_emc_freq_mhz": told(said)}
+        else:
+            raise said
         self._rails |= rails_w.keys()
         powers = powers_of(rails_w, self._rails)
-        if not isinstance(said, _Heard) and not rails_w:
-            if not found:
-                raise said
-            powers.absent[TOTAL] = powers.absent[GPU] = f"{self._monitors.why}; {told(said)}"
         self.scopes = powers.scopes
         self.absent = {**absent, **powers.absent}
         return {**found, **powers.metrics}

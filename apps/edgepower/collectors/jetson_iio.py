@@ -32,7 +32,7 @@ class IioRails:
         return found
 
     def _find(self) -> dict[str, ProcFile]:
-        files = {}
+        files: dict[str, ProcFile] = {}
         for pattern in _FOLDERS:
             for name in sorted(self._root.glob(f"{pattern}/rail_name_*")):
                 number = name.name.rpartition("_")[2]

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchlab.daemon import Absent, Transient
 from benchlab.host.rapl import Power, Rapl
-from edgepower.collectors.base import BaseCollector, Options, Scope, Stamp, told
+from edgepower.collectors.base import BaseCollector, Options, Scope, Stamp
 from edgepower.collectors.host_metrics import HostMetrics
 from edgepower.collectors.simulated import Simulated
 
@@ -34,23 +33,16 @@ class LattePandaCollector(BaseCollector):
         self._host = HostMetrics("lattepanda", options.root)
 
     def get_metrics(self) -> dict[str, float]:
-        """Return powers, energies and the rest. Raises what the counters do if there is nothing else."""
-        self.scopes, self.absent, self.stamp = {}, {}, None
-        found: dict[str, float] = {}
-        host = self._host.read()
-        try:
-            reading = self._rapl.read()
-        except (Absent, Transient) as error:
-            if not host:
-                raise
-            self.absent[TOTAL] = self.absent[GPU] = told(error)
-            return host
+        """Return powers, energies and the rest. Raises Absent without counters or the right to read them; Transient."""
+        self.scopes, self.absent = {}, {}
+        reading = self._rapl.read()
         self.stamp = Stamp(reading.ts_ns, reading.unc_ns)
+        found: dict[str, float] = {}
         for zone, power in reading.totals.items():
             self._add(found, zone, power)
         for zone, (watts, joules) in {"package": (TOTAL, ENERGY), "uncore": (GPU, "")}.items():
             self._add_as(found, zone, watts, joules)
-        return {**host, **found}
+        return {**self._host.read(), **found}
 
     def _add(self, found: dict[str, float], zone: str, power: Power) -> None:
         if power.power_w is not None:
@@ -65,9 +57,8 @@ class LattePandaCollector(BaseCollector):
         if power in found:
             found[watts], self.scopes[watts] = found[power], _SCOPES[zone]
         else:
-            self.absent[watts] = (
-                f"the counter of {zone} has told no power yet" if energy in found else f"no zone {zone}"
-            )
+            why = f"the counter of {zone} has told no power yet"
+            self.absent[watts] = why if energy in found else f"no zone {zone}"
         if joules and energy in found:
             found[joules] = found[energy]
 

@@ -1,7 +1,7 @@
 """orange_pi: inputs and battery through an AXP209, an INA in the supply line, temperatures, clocks and loads.
 
-No Orange Pi measures its own power, those with an AXP209 apart: later AXP chips tell limits of the input and no current,
-and what USB-C partners have agreed on is no measurement either.
+No Orange Pi measures its own power, those with an AXP209 apart: later AXP chips tell limits of the input, not its
+current, and what USB-C partners have agreed on is no measurement either.
 """
 
 from __future__ import annotations

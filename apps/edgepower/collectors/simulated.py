@@ -62,7 +62,7 @@ def _jetson(ram_mb: float, gpu_mhz: float, rails_w: Mapping[str, Range]) -> Devi
     return Device({}, temps_c=_TEMPS, levels=levels, fixed={"jetson_emc_freq_mhz": 1600.0}, rails_w=rails_w)
 
 
-_INPUT = {TOTAL: "board_input"}
+_INPUT: dict[str, Scope] = {TOTAL: "board_input"}
 DEVICES: dict[str, Device] = {
     "jetson_tx1": _jetson(3983, 998, {}),
     "jetson_tx2": _jetson(7852, 1300, {"VDD_IN": (2.8, 15.0), "VDD_SYS_GPU": (0.2, 6.0), "VDD_SYS_CPU": (0.4, 4.0)}),
