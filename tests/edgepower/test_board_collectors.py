@@ -88,7 +88,7 @@ def test_pi_with_an_ina260_in_its_supply(tmp_path: Path) -> None:
             "raspberry_pi_ram_total_mb": 4096.0,
             "raspberry_pi_ram_used_mb": 1024.0,
             "raspberry_pi_ram_used_percent": 25.0,
-            "raspberry_pi_throttled_bits": 0x50005,
+            "raspberry_pi_throttled_flags": 0x50005,
         }
     )
     assert (collector.scopes, collector.absent) == ({"power_total_watts": "board_input"}, {})

@@ -108,7 +108,7 @@ def _raspberry_pi(source: str) -> Iterator[Signal]:
     yield _rail(source, estimate, "input_estimate", "W", "Estimate of the board's power from that, nothing measured")
     yield _rail(source, "raspberry_pi_voltage_*_volts", "*", "V", "Voltage at an input of the power chip")
     text = "Bit mask of the firmware: under-voltage, capped, throttled, hot; the same since its start from bit 16 on"
-    yield _edge(source, "raspberry_pi_throttled_bits", "", "throttled_bits", text, kind="state")
+    yield _edge(source, "raspberry_pi_throttled_flags", "", "throttled_flags", text, kind="state")
 
 
 def _orange_pi(source: str) -> Iterator[Signal]:
