@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import edgepower.collectors
 from benchlab.catalog import energy_key, lookup
+from benchlab.daemon import Absent
 from benchlab.errors import Exit, Fault
 from benchlab.sim import NS, LoadModel
 from edgepower.collectors import MODULES, Options, get_collector, get_collectors
 from edgepower.collectors.simulated import DEVICES
+from support.edge_fixtures import plant
 from support.tree import REPOSITORY, program_env
 
 
@@ -149,3 +154,24 @@ def test_energy_of_a_frame_comes_from_a_counter_only_where_it_is_fine_enough() -
     assert energy_key("edge.lattepanda", "power_total_watts") == "energy_total_joules"
     assert energy_key("edge.lattepanda", "lattepanda_power_core_watts") == "lattepanda_energy_core_joules"
     assert energy_key("edge.shelly", "power_total_watts") is None
+
+
+def test_example_of_a_device_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (REPOSITORY / "docs" / "HARDWARE.md").read_text()
+    (example,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "odroid.py").write_text(example)
+    monkeypatch.setattr(edgepower.collectors, "__path__", [*edgepower.collectors.__path__, str(tmp_path)])
+    monkeypatch.setitem(MODULES, "odroid", "odroid")
+    odroid = get_collector("odroid", {}, Options(root=tmp_path))
+    with pytest.raises(Absent, match="sensor_W"):
+        odroid.get_metrics()
+    watts = {"3-0040": "1.5", "3-0041": "0.25", "3-0044": "0.75", "3-0045": "0.5"}
+    plant(tmp_path, {f"sys/bus/i2c/drivers/INA231/{at}/sensor_W": text for at, text in watts.items()})
+    assert odroid.get_metrics() == {"power_gpu_watts": 0.75, "power_total_watts": 3.0}
+    assert set(odroid.scopes) == set(odroid.get_metrics())
+
+
+def test_every_device_has_a_row_in_the_page_of_hardware() -> None:
+    page = (REPOSITORY / "docs" / "HARDWARE.md").read_text()
+    rows = re.findall(r"^\|.*\| `(edge\.[\w*]+)` \|", page, re.MULTILINE)
+    assert [kind for kind in MODULES if not any(fnmatchcase(f"edge.{kind}", row) for row in rows)] == []
