@@ -22,7 +22,6 @@ SENSOR_OFF_C = -256.0
 _CONSTANT_ZONES = ("pmic",)
 """Zones that say 50 or 100 °C whatever happens."""
 
-_END = r"(?=\s|$)"
 _ENGINES = r"(?:VIC|NVENC|MSENC|NVDEC|NVJPG|OFA|NVDLA|PVA|APE)\d*"
 
 
@@ -104,6 +103,14 @@ def _clocked(line: Line, part: str, percent: str | None, mhz: str | None) -> Non
         line.absent[f"jetson_{part}_freq_mhz"] = "tegrastats prints no clock of it, unless run as root"
 
 
+def _emc(line: Line, found: re.Match[str]) -> None:
+    _clocked(line, "emc", found[1], found[2])
+
+
+def _gpu(line: Line, found: re.Match[str]) -> None:
+    _clocked(line, f"gpu{found[1]}", found[2], found[3])
+
+
 def _engine(line: Line, found: re.Match[str]) -> None:
     part = metric_part(found[1])
     if found[2] == "off":
@@ -120,7 +127,7 @@ def _threads(line: Line, found: re.Match[str]) -> None:
 
 
 def _zone(line: Line, found: re.Match[str]) -> None:
-    zone, celsius = metric_part(found[1]), float(found[2])
+    zone, celsius = metric_part(found[1]), float(found[2].removesuffix("C"))
     if zone in _CONSTANT_ZONES:
         return
     if celsius <= SENSOR_OFF_C:
@@ -138,29 +145,25 @@ def _ignore(line: Line, found: re.Match[str]) -> None:
     """Take nothing: a date, in local time and to the second, is no stamp."""
 
 
-_NUMBER = r"-?\d{1,9}(?:\.\d{1,9})?"
-_CORE = re.compile(r"off|(\d{1,9})%(?:@(\d{1,9}))?", re.ASCII)
+_N = r"\d{1,9}"
+_CELSIUS = rf"-?{_N}(?:\.{_N})?C"
+_NAME = r"(?!I?RAM |SWAP )([A-Za-z][^\s@]*)"
+_CORE = re.compile(rf"off|({_N})%(?:@({_N}))?", re.ASCII)
 _ANYTHING = re.compile(r"\S+")
 _TOKENS: tuple[tuple[re.Pattern[str], Callable[[Line, re.Match[str]], None]], ...] = tuple(
-    (re.compile(pattern, re.ASCII), take)
+    (re.compile(pattern + r"(?=\s|$)", re.ASCII), take)
     for pattern, take in (
-        (r"\d\d-\d\d-\d{4} \d\d:\d\d:\d\d" + _END, _ignore),
-        (r"RAM (\d{1,9})/(\d{1,9})MB(?: ?\(lfb \d{1,9}x\d{1,9}[kM]B\))?" + _END, _memory("jetson_ram", "mb")),
-        (r"SWAP (\d{1,9})/(\d{1,9})MB(?: ?\(cached \d{1,9}MB\))?" + _END, _memory("jetson_swap", "mb")),
-        (r"IRAM (\d{1,9})/(\d{1,9})kB(?: ?\(lfb \d{1,9}kB\))?" + _END, _memory("jetson_iram", "kb")),
-        (r"(?:CPU|cpu) \[([^\[\]]*)\](?:@(\d{1,9}))?" + _END, _cores),
-        (
-            r"EMC(?:_FREQ)? (?:(\d{1,9})%)?(?:@(\d{1,9}))?(?<! )" + _END,
-            lambda line, found: _clocked(line, "emc", found[1], found[2]),
-        ),
-        (
-            r"GR3D(2?)(?:_FREQ)? (?:(\d{1,9})%)?(?:@\[?(\d{1,9}(?:,\d{1,9})*)\]?)?(?<! )" + _END,
-            lambda line, found: _clocked(line, f"gpu{found[1]}", found[2], found[3]),
-        ),
-        (r"MTS fg (\d{1,9})% bg (\d{1,9})%" + _END, _threads),
-        (rf"({_ENGINES})(?:_FREQ)? (off|(?:(\d{1, 9})%)?@?(\d{1, 9}))" + _END, _engine),
-        (rf"([A-Za-z][^\s@]*)@({_NUMBER})C(?:/{_NUMBER}C)?" + _END, _zone),
-        (r"(?!I?RAM |SWAP )([A-Za-z][^\s@]*) (-?\d{1,9})mW(?:/-?\d{1,9}(?:mW)?){0,2}" + _END, _rail),
-        (r"(?!I?RAM |SWAP )([A-Za-z][^\s@]*) (-?\d{1,9})(?:/-?\d{1,9}){1,2}" + _END, _rail),
+        (r"\d\d-\d\d-\d{4} \d\d:\d\d:\d\d", _ignore),
+        (rf"RAM ({_N})/({_N})MB(?: ?\(lfb {_N}x{_N}[kM]B\))?", _memory("jetson_ram", "mb")),
+        (rf"SWAP ({_N})/({_N})MB(?: ?\(cached {_N}MB\))?", _memory("jetson_swap", "mb")),
+        (rf"IRAM ({_N})/({_N})kB(?: ?\(lfb {_N}kB\))?", _memory("jetson_iram", "kb")),
+        (rf"(?:CPU|cpu) \[([^\[\]]*)\](?:@({_N}))?", _cores),
+        (rf"EMC(?:_FREQ)? (?=[\d@])(?:({_N})%)?(?:@({_N}))?", _emc),
+        (rf"GR3D(2?)(?:_FREQ)? (?=[\d@])(?:({_N})%)?(?:@\[?({_N}(?:,{_N})*)\]?)?", _gpu),
+        (rf"MTS fg ({_N})% bg ({_N})%", _threads),
+        (rf"({_ENGINES})(?:_FREQ)? (off|(?:({_N})%)?@?({_N}))", _engine),
+        (rf"{_NAME}@({_CELSIUS})(?:/{_CELSIUS})?", _zone),
+        (rf"{_NAME} (-?{_N})mW(?:/-?{_N}(?:mW)?){{0,2}}", _rail),
+        (rf"{_NAME} (-?{_N})(?:/-?{_N}){{1,2}}", _rail),
     )
 )
