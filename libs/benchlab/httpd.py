@@ -1,4 +1,4 @@
-"""A small HTTP server for daemons: fixed paths, bounded requests, errors as JSON. docs/adr/0007 says why no framework."""
+"""A small HTTP server for daemons: fixed paths, bounded requests, errors as JSON; docs/adr/0007 says why."""
 
 from __future__ import annotations
 
