@@ -39,10 +39,11 @@ def main(argv: list[str] | None = None) -> int:
     )
     period_s = 1.0 / ctx.config.general.sample_hz
     index = ctx.config.gpu.device_index
+    rapl = ctx.config.cpu.enable_rapl
 
     def sources(clock: SessionClock, starts_ns: int) -> Sequence[Source]:
         simulated = load if args.simulate else None
-        return discover(Options(clock.now_ns, period_s, args.root, index, simulated, args.seed))
+        return discover(Options(clock.now_ns, period_s, args.root, index, simulated, args.seed, rapl))
 
     return collect(COLLECTOR, args, ctx, period_s, sources)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from benchlab.catalog.power_tree import double_count
 from benchlab.config_schema import OWN_VARIABLES, Config
 from benchlab.config_text import describe, show
 from benchlab.errors import Exit, Fault
@@ -224,6 +225,9 @@ def _out_of_sense(key: str, value: object) -> str | None:
         return "HOST:PORT with a port from 0 to 65535"
     if key == "pipeline.pairs" and isinstance(value, list) and any(a == b for a, b in value):
         return "pairs of two different stages"
+    if key == "mux.power_sources" and isinstance(value, list):
+        twice = next(filter(None, map(double_count, value)), None)
+        return f"meters in one line that may be added up ({twice})" if twice else None
     return None
 
 

@@ -284,6 +284,17 @@ def test_digest_tells_configurations_apart(home: Path) -> None:
         ('[prometheus]\nbind = "9109"', 'prometheus.bind: found "9109", expected HOST:PORT'),
         ('[prometheus]\nbind = "a:70000"', 'prometheus.bind: found "a:70000", expected HOST:PORT with a port'),
         ('[mux]\npower_sources = [["p_sys"]]', "mux.power_sources: found"),
+        (
+            '[mux]\npower_sources = [["benchlab.usb:p_sys", "gpu.nvml:power_w"]]',
+            'mux.power_sources: found [["benchlab.usb:p_sys","gpu.nvml:power_w"]], expected meters in one line that '
+            "may be added up (benchlab.usb:p_sys contains gpu.nvml:power_w)",
+        ),
+        (
+            '[mux]\npower_sources = [["gpu.nvml:power_w"], ["cpu.rapl:core_w", "cpu.rapl:package_w"]]',
+            "(cpu.rapl:package_w contains cpu.rapl:core_w)",
+        ),
+        ('[mux]\npower_sources = [["cpu.rapl:psys_w", "gpu.nvml:power_w"]]', "cpu.rapl:psys_w contains gpu.nvml"),
+        ('[mux]\npower_sources = [["a:b", "a:b"]]', "expected meters in one line that may be added up (a:b twice)"),
         ("[general\nsample_hz = 1", "line 1, column 9"),
         ("[general]\nsample_hz = 1\nsample_hz = 2\n", "line 3"),
     ],

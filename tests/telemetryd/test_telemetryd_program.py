@@ -48,7 +48,7 @@ def test_once_shows_the_host_and_the_simulated_card_as_events(run: Run, tmp_path
 def test_recorded_machine_is_measured_in_place_of_this_one(run: Run) -> None:
     done = run("telemetryd", "--once", "--json", "--root", str(RECORDED / "before"))
     assert done.returncode == 0
-    devices = {(row["source"], row.get("dev")): row["kv"] for row in rows(done.stdout)}
+    devices = {(row["source"], row.get("dev")): row["kv"] for row in rows(done.stdout) if row["source"] != "meta"}
     assert set(devices) == {
         ("cpu.psutil", None),
         ("mem.psutil", None),
@@ -66,7 +66,7 @@ def test_host_with_nothing_to_read_exits_4_and_says_why(run: Run, tmp_path: Path
     assert done.returncode == 4
     reasons = {row["kv"]["which"]: row["kv"]["reason"] for row in rows(done.stdout)}
     assert reasons["cpu.psutil"] == f"{tmp_path}/proc/stat: No such file or directory"
-    assert set(reasons) == {"cpu.psutil", "disk.psutil", "mem.psutil", "nic.psutil"}
+    assert set(reasons) == {"cpu.psutil", "cpu.rapl", "disk.psutil", "host.hwmon", "mem.psutil", "nic.psutil"}
 
 
 def test_only_the_sources_asked_for_are_taken(run: Run) -> None:

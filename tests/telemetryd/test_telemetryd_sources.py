@@ -32,20 +32,25 @@ def values(readings: list[Reading]) -> dict[str | None, dict[str, Any]]:
     return {reading.dev: reading.kv for reading in readings}
 
 
-def all_unknown(source: Source) -> list[str]:
+def sampled(source: Source) -> list[Reading]:
     try:
-        readings = list(source.sample())
+        return list(source.sample())
     except Absent:
         return []
-    return [key for reading in readings for key in unknown_keys(source.name, reading.kv.items())]
+
+
+def all_unknown(source: Source) -> list[str]:
+    return [key for reading in sampled(source) for key in unknown_keys(source.name, reading.kv.items())]
 
 
 def test_every_key_of_every_source_is_in_the_catalog(machine: Machine) -> None:
     sources = [*discover(options(machine.root)), *discover(options(simulate=True))]
     assert {source.name for source in sources} >= {
         "cpu.psutil",
+        "cpu.rapl",
         "disk.psutil",
         "gpu.nvml",
+        "host.hwmon",
         "mem.psutil",
         "nic.psutil",
     }
@@ -58,7 +63,7 @@ def test_every_key_of_every_source_is_in_the_catalog(machine: Machine) -> None:
 
 
 def test_simulation_adds_the_graphics_card_and_marks_nothing_else(machine: Machine) -> None:
-    found = {source.name: list(source.sample()) for source in discover(options(machine.root, simulate=True))}
+    found = {source.name: sampled(source) for source in discover(options(machine.root, simulate=True))}
     marked = {name for name, readings in found.items() if any(reading.sim for reading in readings)}
     assert marked == {"gpu.nvml"}
     assert "gpu.nvml" not in {source.name for source in discover(options(machine.root))}

@@ -46,6 +46,8 @@ class _Run:
     def stop(self) -> None:
         """End the process and wait for it."""
         for number in (signal.SIGTERM, signal.SIGKILL):
+            if self.ended is not None:
+                break  # its number may be somebody else's by now
             try:
                 os.killpg(self.process.pid, number)
             except ProcessLookupError:

@@ -25,6 +25,7 @@ class Options:
 
     ``now_ns`` is the session's timeline, ``root`` the prefix of /proc and /sys. ``simulated`` is the load
     under which to make up what is not there, with ``seed`` for its chance; None makes up nothing.
+    ``enable_rapl`` is that of ``[cpu]``.
     """
 
     now_ns: Callable[[], int]
@@ -33,6 +34,7 @@ class Options:
     device_index: int = 0
     simulated: LoadModel | None = None
     seed: int = SEED
+    enable_rapl: bool = True
 
 
 def discover(options: Options) -> list[Source]:

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from benchlab.catalog import board, events, gpu, host
-from benchlab.catalog.board import RAIL_SUMS, RAILS
+from benchlab.catalog.power_tree import RAIL_SUMS, RAILS
 from benchlab.catalog.signal import InfluxType, Kind, Labels, Signal
 
 __all__ = [

@@ -5,23 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from benchlab.catalog.power_tree import BOARD, RAILS
 from benchlab.catalog.signal import Labels, Signal
 
-SOURCE = "benchlab.usb"
-
-_INPUTS = ("eps1", "eps2", "atx3v", "atx5v", "atx5vsb", "atx12v", "pcie1", "pcie2", "pcie3", "hpwr1", "hpwr2")
-_WIRES = tuple(f"hpwr{plug}_wire{wire}" for plug in (1, 2) for wire in range(1, 7))
-RAILS = _INPUTS + _WIRES
-"""Rails of a BENCHLAB by index; the wires are parts of hpwr1 and hpwr2 and belong to no sum."""
-
-RAIL_SUMS = {
-    "cpu": ("eps1", "eps2"),
-    "mb": ("atx3v", "atx5v", "atx5vsb", "atx12v"),
-    "gpu": ("pcie1", "pcie2", "pcie3", "hpwr1", "hpwr2"),
-    "sys": _INPUTS,
-}
-"""Which rails each sum of a BENCHLAB consists of; ``sys`` is the whole board, behind the power supply."""
-
+SOURCE = BOARD
 FANS = range(1, 10)
 INPUTS = range(1, 14)
 

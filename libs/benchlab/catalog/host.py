@@ -1,4 +1,4 @@
-"""Signals of a Linux host: processor, memory, network, disks, and the processor's energy counters."""
+"""Signals of a Linux host: processor, memory, network, disks, the processor's energy counters, sensors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ MEMORY = "mem.psutil"
 NIC = "nic.psutil"
 DISK = "disk.psutil"
 RAPL = "cpu.rapl"
+HWMON = "host.hwmon"
 
 _CPU = (
     ("cpu_util", "%", "utilization_ratio", "Share of time all cores were busy since the sample before"),
@@ -62,8 +63,14 @@ _ZONES = (
     ("package", "all processor packages"),
     ("core", "the cores, a part of package"),
     ("uncore", "the graphics part of package"),
-    ("dram", "the memory"),
+    ("dram", "the memory, where it is no part of package"),
     ("psys", "the platform, which contains package"),
+)
+_SENSORS = (
+    ("sensors.temp_c", "°C", "temperature_celsius", "Temperature at a sensor of the host"),
+    ("sensors.power_w", "W", "power_watts", "Power at a sensor of the host; no part of any sum"),
+    ("sensors.voltage_v", "V", "voltage_volts", "Voltage at a sensor of the host"),
+    ("sensors.current_a", "A", "current_amperes", "Current at a sensor of the host"),
 )
 
 
@@ -73,6 +80,21 @@ def _rapl() -> Iterator[Signal]:
         joules = f"{zone}_j"
         yield Signal(RAPL, f"{zone}_w", "W", "gauge", f"Power of {text}", f"{family}_power_watts", energy_key=joules)
         yield Signal(RAPL, joules, "J", "counter", f"Energy of {text}", f"{family}_energy_joules_total")
+    yield Signal(RAPL, "zones", "", "table", "One row per zone of the powercap tree")
+    yield Signal(RAPL, "zones.zone", "", "info", "Name of the zone", influx="string")
+    yield Signal(RAPL, "zones.path", "", "info", "Place of the zone in the tree", influx="string")
+    family, joules = "benchlab_cpu_zone", "zones.energy_j"
+    yield Signal(RAPL, "zones.power_w", "W", "gauge", "Power of the zone", f"{family}_power_watts", energy_key=joules)
+    yield Signal(RAPL, joules, "J", "counter", "Energy of the zone", f"{family}_energy_joules_total")
+    text = "Whether the zone is in the sum of its kind; not, where it mirrors another"
+    yield Signal(RAPL, "zones.counted", "", "state", text, influx="boolean")
+
+
+def _hwmon() -> Iterator[Signal]:
+    yield Signal(HWMON, "sensors", "", "table", "One row per sensor of the chip that answered")
+    yield Signal(HWMON, "sensors.sensor", "", "info", "Which sensor of the chip, by the kernel's name", influx="string")
+    yield Signal(HWMON, "sensors.label", "", "info", "What the driver calls it", influx="string")
+    yield from numbers(HWMON, "gauge", "benchlab_hwmon_", _SENSORS)
 
 
 def signals() -> Iterator[Signal]:
@@ -89,3 +111,4 @@ def signals() -> Iterator[Signal]:
     in_flight = ("in_flight", "", "requests_in_flight", "Requests in hand at the moment")
     yield from numbers(DISK, "gauge", "benchlab_disk_", [in_flight], "integer")
     yield from _rapl()
+    yield from _hwmon()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from benchlab.daemon.source import Absent, Transient
 _FIRST_SIZE = 4096
 _WHOLE_BELOW = 2048  # the kernel hands tables out by pages of 4 KiB: an answer this short is all there is
 _SHOWN = 120
+_GONE = (errno.ENOENT, errno.ENODEV, errno.ENOTDIR)
 
 
 class ProcFile:
@@ -23,12 +25,36 @@ class ProcFile:
     def read(self) -> bytes:
         """Return the file's content now. Raises Absent if it is not there or not ours to read."""
         try:
+            return self._content()
+        except OSError as error:
+            raise _absent(self.path, error) from None
+
+    def number(self) -> int | None:
+        """Return the integer in it, None if the device has no value at the moment.
+
+        Raises PermissionError, Transient for garbage, and FileNotFoundError where the device is gone.
+        """
+        try:
+            data = self._content()
+        except OSError as error:
+            if error.errno in _GONE:
+                raise FileNotFoundError(errno.ENOENT, "the device is gone", str(self.path)) from None
+            if isinstance(error, PermissionError):
+                raise
+            return None
+        try:
+            return int(data) if data.strip() else None
+        except ValueError:
+            raise self.garbage(data, "an integer") from None
+
+    def _content(self) -> bytes:
+        try:
             if self._fd is None:
                 self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             return self._pread(self._fd)
-        except OSError as error:
+        except OSError:
             self.close()
-            raise _absent(self.path, error) from None
+            raise
 
     def _pread(self, fd: int) -> bytes:
         data = os.pread(fd, self._size, 0)
