@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
-from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -38,42 +35,37 @@ class Central:
 
     def get(self) -> dict[str, Any] | None:
         """Return the server's document, None if it does not know this device."""
-        try:
-            found = self._ask("GET")
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                return None
-            raise _failure(error) from None
-        if not isinstance(found, dict):
+        found = self._ask("GET")
+        if found is not None and not isinstance(found, dict):
             raise Unreachable(f"{self._address} answers with {type(found).__name__}, expected an object")
         return found
 
     def patch(self, changes: Mapping[str, Any]) -> None:
         """Change some keys of the server's document."""
-        self._tell("PATCH", changes)
+        self._ask("PATCH", changes)
 
     def register(self, document: Mapping[str, Any]) -> None:
         """Make the server know this device, and where it is reached."""
-        self._tell("PUT", {**document, "ip_address": self._own_address()})
-
-    def _tell(self, method: str, content: Mapping[str, Any]) -> None:
-        try:
-            self._ask(method, content)
-        except urllib.error.HTTPError as error:
-            raise _failure(error) from None
+        self._ask("PUT", {**document, "ip_address": self._own_address()})
 
     def _ask(self, method: str, content: Mapping[str, Any] | None = None) -> Any:
+        """Return what the server answers, None for a GET of what it does not know."""
+        from http.client import HTTPException
+        from urllib.error import HTTPError, URLError
+        from urllib.request import Request, urlopen  # 2 MB, for those who have a server
+
         body = None if content is None else json.dumps(content).encode()
-        request = urllib.request.Request(self._address, body, self._headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
+            with urlopen(Request(self._address, body, self._headers, method=method), timeout=self._timeout_s) as answer:
                 return json.loads(answer.read(MAX_BYTES))
-        except urllib.error.HTTPError:
-            raise
-        except urllib.error.URLError as error:
-            raise Unreachable(f"{self._address}: {error.reason}") from None
-        except (OSError, HTTPException, ValueError) as error:
-            raise Unreachable(f"{self._address}: {error}") from None
+        except HTTPError as error:
+            with error:
+                said = " ".join(error.read(300).decode("utf-8", "replace").split())
+            if method == "GET" and error.code == 404:
+                return None
+            raise _failure(f"{self._address}: {error.code} {said}", error.code) from None
+        except (URLError, HTTPException, OSError, ValueError) as error:
+            raise Unreachable(f"{self._address}: {getattr(error, 'reason', error)}") from None
 
     def _own_address(self) -> str:
         """Return the address by which the server can reach this host."""
@@ -87,9 +79,6 @@ class Central:
             raise Unreachable(f"{self.url}: {error}") from None
 
 
-def _failure(error: urllib.error.HTTPError) -> Exception:
-    with error:
-        said = error.read(300).decode("utf-8", "replace")
-    message = f"{error.url}: {error.code} {' '.join(said.split())}"
-    is_final = 400 <= error.code < 500 and error.code not in (408, 429)
+def _failure(message: str, status: int) -> Exception:
+    is_final = 400 <= status < 500 and status not in (408, 429)
     return Denied(message) if is_final else Unreachable(message)
