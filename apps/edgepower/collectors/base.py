@@ -11,12 +11,16 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from benchlab.chips.ina260 import Bus
+from benchlab.daemon import Absent, Transient
 from benchlab.errors import Exit, Fault
 from benchlab.event import Scalar
 from benchlab.sim import LoadModel
 
-Scope = Literal["wall", "board_input", "module", "soc", "package", "gpu", "rail", "estimate"]
+Scope = Literal["wall", "board_input", "module", "platform", "soc", "package", "gpu", "rail", "estimate"]
 """What a power figure covers, from the outside in; ``estimate`` is computed, not measured.
+
+``platform`` is what the maker of a board says it is; ``rail`` one rail, or the sum of those behind one chip.
 
 Figures of different scopes are never added up: one contains the other, or nobody knows.
 """
@@ -35,6 +39,11 @@ class Stamp:
     unc_ns: int | None = None
     rtt_ns: int | None = None
 
+    @classmethod
+    def between(cls, begin_ns: int, end_ns: int) -> Stamp:
+        """Return the stamp of what was measured at some time between two times."""
+        return cls((begin_ns + end_ns) // 2, (end_ns - begin_ns + 1) // 2)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -42,7 +51,8 @@ class Options:
 
     ``now_ns`` is the session's timeline, ``root`` the prefix of /proc, /sys and /dev, ``period_s`` how often they will
     be asked. ``simulate`` is the load under which to make up the device instead of reading it; None makes up nothing.
-    ``name`` is what the configuration calls the device; it becomes ``dev``.
+    ``name`` is what the configuration calls the device; it becomes ``dev``. ``open_bus`` opens an I2C bus by its number
+    (smbus2 if it is None).
     """
 
     root: Path = Path("/")
@@ -50,6 +60,7 @@ class Options:
     period_s: float = 1.0
     simulate: LoadModel | None = None
     name: str | None = None
+    open_bus: Callable[[int], Bus] | None = None
 
 
 class BaseCollector:
@@ -102,3 +113,9 @@ def section(config: Mapping[str, Any], name: str, kind: type[T]) -> T:
         message, _, where = str(error).partition(" - at `$")
         key = name + where.rstrip("`")
         raise Fault(f"{key}: {message[:1].lower()}{message[1:]}", Exit.CONFIG) from None
+
+
+def told(error: Absent | Transient) -> str:
+    """Return why a metric is absent, with the fix if there is one."""
+    fix = error.fix if isinstance(error, Absent) else ""
+    return f"{error} ({fix})" if fix else str(error)

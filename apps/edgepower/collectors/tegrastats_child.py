@@ -98,8 +98,8 @@ class TegrastatsChild:
         self._lock = threading.Lock()
         self._is_closed = False
 
-    def latest(self) -> tuple[str, int]:
-        """Return the newest line and when it came, on the timeline; for the first one it waits.
+    def latest(self, is_patient: bool = True) -> tuple[str, int]:
+        """Return the newest line and when it came, on the timeline; for the first one it waits if it is patient.
 
         Raises Absent if there is no tegrastats, Transient if it ended or has printed nothing for three intervals; it is
         started anew then, after a growing wait.
@@ -107,11 +107,14 @@ class TegrastatsChild:
         run = self._running()
         patience_ns = SILENT_INTERVALS * self._interval_ms * 1_000_000
         with run.changed:
-            run.changed.wait_for(lambda: run.line is not None or run.ended is not None, patience_ns / NS)
+            wait_s = patience_ns / NS if is_patient else 0.0
+            run.changed.wait_for(lambda: run.line is not None or run.ended is not None, wait_s)
             silent_ns = monotonic_ns() - run.heard_ns
             if run.ended is None and run.line is not None and silent_ns < patience_ns:
                 self._backoff.reset()
                 return run.line, run.line_ts_ns
+            if run.ended is None and silent_ns < patience_ns:
+                raise Transient("tegrastats: no line yet")
             ended, said = run.ended, run.said
         every_s = self._interval_ms / 1e3
         why = f"no line for {silent_ns / NS:.1f} s, expected one every {every_s:g} s" if ended is None else _code(ended)
