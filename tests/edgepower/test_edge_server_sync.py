@@ -34,9 +34,7 @@ class Device:
         self.restarts = 0
         self.control = Control(self.config, central, self.restarted, reload_apart_s=0.05, retry_s=(0.02, 0.1))
         routes = Management(self.config, live, self.control).routes()
-        self.server = HttpServer(
-            "127.0.0.1", 0, routes, name="e", change="", guard=Access("").check, max_body=MAX_BODY
-        )
+        self.server = HttpServer("127.0.0.1", 0, routes, name="e", change="", guard=Access("").check, max_body=MAX_BODY)
         self.port = self.server.port
         self.server.start()
 

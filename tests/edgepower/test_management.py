@@ -336,5 +336,5 @@ def test_a_token_file_that_is_unfit_is_named(content: bytes, mode: int, words: s
     file.chmod(mode)
     with pytest.raises(Fault, match=f"{file}.*{words}"):
         token_of("127.0.0.1", str(file), env={})
-    with pytest.raises(Fault, match="missing.*cannot be read"):
+    with pytest.raises(Fault, match=r"missing.*cannot be read"):
         token_of("127.0.0.1", str(tmp_path / "missing"), env={})
