@@ -18,7 +18,6 @@ from edgepower.collectors.host_metrics import DevfreqMetrics, HostMetrics, board
 from edgepower.collectors.jetson_iio import IioRails
 from edgepower.collectors.jetson_rails import is_connected, powers_of
 from edgepower.collectors.monitors import Monitors
-from edgepower.collectors.simulated import Simulated
 from edgepower.collectors.tegrastats import Line, parse
 from edgepower.collectors.tegrastats_child import TegrastatsChild
 
@@ -145,6 +144,4 @@ def _child(config: TegrastatsConfig, options: Options) -> TegrastatsChild | None
 def collectors(device_type: str, config: Mapping[str, Any], options: Options) -> list[BaseCollector]:
     """Return the board's collector. Raises Fault (CONFIG)."""
     settings = section(config, "tegrastats", TegrastatsConfig)
-    if options.simulate is not None:
-        return [Simulated(device_type, options)]
     return [JetsonCollector(device_type, settings, options)]

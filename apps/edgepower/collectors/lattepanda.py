@@ -12,7 +12,6 @@ from typing import Any
 from benchlab.host.rapl import Power, Rapl
 from edgepower.collectors.base import BaseCollector, Options, Scope, Stamp
 from edgepower.collectors.host_metrics import HostMetrics
-from edgepower.collectors.simulated import Simulated
 
 TOTAL, GPU, ENERGY = "power_total_watts", "power_gpu_watts", "energy_total_joules"
 
@@ -65,6 +64,4 @@ class LattePandaCollector(BaseCollector):
 
 def collectors(device_type: str, config: Mapping[str, Any], options: Options) -> list[BaseCollector]:
     """Return the board's collector."""
-    if options.simulate is not None:
-        return [Simulated(device_type, options)]
     return [LattePandaCollector(options)]

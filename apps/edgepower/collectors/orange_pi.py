@@ -15,7 +15,6 @@ from edgepower.collectors.base import BaseCollector, Options, Scope, Stamp, sect
 from edgepower.collectors.host_metrics import DevfreqMetrics, HostMetrics, board_model
 from edgepower.collectors.ina260_meter import TOTAL, Ina260Config, SupplyMeter
 from edgepower.collectors.jetson_rails import metric_part
-from edgepower.collectors.simulated import Simulated
 
 _INPUT_KINDS = ("Mains", "USB")
 _NO_METER = "this board has no meter of its own: wire an INA260 into its supply, or use a Shelly"
@@ -106,6 +105,4 @@ def _is_measured_input(supply: Supply) -> bool:
 def collectors(device_type: str, config: Mapping[str, Any], options: Options) -> list[BaseCollector]:
     """Return the board's collector. Raises Fault (CONFIG)."""
     chip = section(config, "ina260", Ina260Config)
-    if options.simulate is not None:
-        return [Simulated(device_type, options)]
     return [OrangePiCollector(chip, "ina260" in config, options)]

@@ -19,7 +19,6 @@ from edgepower.collectors.base import BaseCollector, Options, Scope, Stamp, sect
 from edgepower.collectors.host_metrics import HostMetrics, board_model
 from edgepower.collectors.ina260_meter import TOTAL, Ina260Config, SupplyMeter
 from edgepower.collectors.jetson_rails import metric_part
-from edgepower.collectors.simulated import Simulated
 from edgepower.collectors.vcgencmd import ask
 
 PMIC_OUTPUT = "raspberry_pi_pmic_output_watts"
@@ -139,6 +138,4 @@ def collectors(device_type: str, config: Mapping[str, Any], options: Options) ->
     """Return the board's collector. Raises Fault (CONFIG)."""
     settings = section(config, "raspberry_pi", RaspberryPiConfig)
     chip = section(config, "ina260", Ina260Config)
-    if options.simulate is not None:
-        return [Simulated(device_type, options)]
     return [RaspberryPiCollector(settings, chip, options)]

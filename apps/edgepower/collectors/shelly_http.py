@@ -151,7 +151,7 @@ class ShellyHttp:
         from edgepower.collectors.digest_auth import authoriser  # only devices with a password need it
 
         try:
-            return authoriser(fields, self._host, "admin", password)
+            return authoriser(fields, "admin", password)
         except ValueError as error:
             raise self._refuse(f"{self._host} asks for Digest: {error}", "update its firmware") from None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from benchlab.errors import Exit, Fault
 from benchlab.sim import NS, LoadModel
 from edgepower.collectors.base import BaseCollector, Options, Scope, Stamp
 from edgepower.collectors.jetson_rails import powers_of
@@ -18,6 +19,9 @@ COUNTER_PERIOD_NS = 7 * 86_400 * NS
 
 Range = tuple[float, float]
 """What is read without load and under full load."""
+
+CONFIG = {"shelly": {"host": "simulated"}}
+"""Sections that a simulated device does not need to have in its configuration."""
 
 _HEAT_S = 25.0
 _CORES = 4
@@ -132,10 +136,10 @@ class Simulated(BaseCollector):
     is_simulated = True
 
     def __init__(self, device_type: str, options: Options, dev: str | None = None) -> None:
-        if options.simulate is None:
-            raise ValueError("options.simulate: found None, expected the load to simulate")
+        if options.simulate is None or device_type not in DEVICES:
+            raise Fault(f"device_type: nobody has made up a {device_type} yet: it cannot be simulated", Exit.CONFIG)
         self.device_type = device_type
-        self.dev = dev or options.name
+        self.dev = dev
         self.identity = {"model": "simulated"}
         self._device = DEVICES[device_type]
         self._model: LoadModel = options.simulate
