@@ -25,6 +25,7 @@ _CARRIER = "ina238"
 """The monitor of a carrier's input, which names no rail: an AGX Thor has it."""
 
 _GPU_LOADS = ("sys/devices/platform/gpu.0/load", "sys/devices/platform/17000000.gpu/load")
+_OFTEN_MISSING = ("jetson_emc_freq_mhz", "jetson_gpu_usage_percent")
 _MOST_UNKNOWN = 100
 MIN_INTERVAL_MS = 100
 
@@ -65,6 +66,9 @@ class JetsonCollector(BaseCollector):
         said = self._listen(is_patient=not rails_w)
         if isinstance(said, _Heard):
             found, absent = dict(said.line.metrics), dict(said.line.absent)
+            for name in _OFTEN_MISSING:
+                if name not in found:
+                    absent.setdefault(name, "tegrastats does not print it, or only if run as root")
             if not rails_w:
                 rails_w, self.stamp = said.line.rails_w, Stamp(said.ts_ns)
         elif rails_w:

@@ -10,10 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchlab.host.rapl import Power, Rapl
-from edgepower.collectors.base import BaseCollector, Options, Scope, Stamp
+from edgepower.collectors.base import ENERGY, GPU, TOTAL, BaseCollector, Options, Scope, Stamp
 from edgepower.collectors.host_metrics import HostMetrics
-
-TOTAL, GPU, ENERGY = "power_total_watts", "power_gpu_watts", "energy_total_joules"
 
 _SCOPES: dict[str, Scope] = {"package": "package", "core": "rail", "uncore": "gpu", "dram": "rail", "psys": "platform"}
 

@@ -12,12 +12,9 @@ from typing import Annotated, Any
 import msgspec
 
 from benchlab.daemon import Absent, Transient
-from edgepower.collectors.base import BaseCollector, Options, Stamp, section
+from edgepower.collectors.base import CURRENT, ENERGY, RETURNED, TOTAL, VOLTAGE, BaseCollector, Options, Stamp, section
 from edgepower.collectors.shelly_http import ShellyHttp
 from edgepower.collectors.shelly_status import Channel, Status, gen1_status, gen2_status
-
-TOTAL = "power_total_watts"
-ENERGY, RETURNED = "energy_total_joules", "energy_returned_joules"
 
 MIN_PERIOD_S = 1.0
 """A Shelly has new readings about once a second, and few sockets to give."""
@@ -208,8 +205,8 @@ def _put(found: dict[str, float], absent: dict[str, str], key: str, value: float
 
 def _electrical(found: dict[str, float], channel: Channel) -> None:
     values = {
-        "power_voltage_volts": channel.voltage_v,
-        "power_current_amps": channel.current_a,
+        VOLTAGE: channel.voltage_v,
+        CURRENT: channel.current_a,
         "shelly_power_factor_ratio": channel.power_factor,
         "shelly_frequency_hertz": channel.frequency_hz,
     }

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 
 from benchlab.errors import Exit, Fault
 from benchlab.sim import NS, LoadModel
-from edgepower.collectors.base import BaseCollector, Options, Scope, Stamp
+from edgepower.collectors.base import CURRENT, ENERGY, GPU, TOTAL, VOLTAGE, BaseCollector, Options, Scope, Stamp
 from edgepower.collectors.jetson_rails import powers_of
 
-TOTAL, GPU, ENERGY = "power_total_watts", "power_gpu_watts", "energy_total_joules"
 COUNTER_PERIOD_NS = 7 * 86_400 * NS
 """Energy counters start anew with the week: small enough that a float still resolves a millijoule."""
 
@@ -165,8 +164,8 @@ class Simulated(BaseCollector):
         else:
             self.scopes = device.scopes
         if device.volts is not None:
-            found["power_voltage_volts"] = device.volts
-            found["power_current_amps"] = found[TOTAL] / device.volts
+            found[VOLTAGE] = device.volts
+            found[CURRENT] = found[TOTAL] / device.volts
         for counter, power in device.energies.items():
             found[counter] = model.energy_j(self._counter_start_ns, ts_ns, *device.powers_w[power])
         found.update((name, low + (high - low) * heat) for name, (low, high) in device.temps_c.items())
