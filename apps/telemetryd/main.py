@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def sources(clock: SessionClock, starts_ns: int) -> Sequence[Source]:
         simulated = load if args.simulate else None
-        return discover(Options(clock.now_ns, period_s, args.root, index, simulated, args.seed, rapl))
+        return discover(Options(clock.now_ns, period_s, args.root, index, simulated, args.seed, enable_rapl=rapl))
 
     return collect(COLLECTOR, args, ctx, period_s, sources)
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchlab.catalog import RAIL_SUMS, RAILS, lookup
 from benchlab.catalog.power_tree import METERS, PowerTree, double_count
 from benchlab.config_schema import Mux
+from support.tree import REPOSITORY
 
 BOARD = "benchlab.usb"
 RAPL = "cpu.rapl"
@@ -32,6 +35,7 @@ def ancestors(tree: PowerTree, name: str) -> set[str]:
     return found
 
 
+@settings(deadline=None)
 @given(trees(), MEMBERS)
 def test_no_member_of_an_accepted_cut_is_an_ancestor_of_another(tree: PowerTree, members: list[str]) -> None:
     has_ancestor = any(ancestors(tree, one) & set(members) for one in members)
@@ -39,6 +43,7 @@ def test_no_member_of_an_accepted_cut_is_an_ancestor_of_another(tree: PowerTree,
     assert (tree.clash(members) is None) == (not has_ancestor and not is_double)
 
 
+@settings(deadline=None)
 @given(trees(), MEMBERS)
 def test_outermost_meters_are_a_cut_that_covers_all(tree: PowerTree, members: list[str]) -> None:
     cut = tree.outermost(members)
@@ -46,6 +51,7 @@ def test_outermost_meters_are_a_cut_that_covers_all(tree: PowerTree, members: li
     assert all(any(tree.contains(whole, part) for whole in cut) for part in members)
 
 
+@settings(deadline=None)
 @given(NAMES)
 def test_declared_meters_that_may_be_added_up_never_contain_each_other(names: set[str]) -> None:
     if double_count(names) is None:
@@ -118,3 +124,12 @@ def test_sums_of_the_board_run_across_cuts_of_the_tree() -> None:
         assert all(METERS.contains(whole, meter) for meter in meters)
     everything = [f"{BOARD}:{rail}_w" for rail in RAILS]
     assert METERS.outermost(everything) == [f"{BOARD}:{rail}_w" for rail in RAIL_SUMS["sys"]]
+
+
+def test_documentation_shows_what_is_declared() -> None:
+    page = (REPOSITORY / "docs/HARDWARE.md").read_text()
+    rows = re.findall(r"^\| `([\w.*]+:\w+)`.*? \| (.*) \|$", page, re.MULTILINE)
+    assert len(rows) > 5
+    for whole, text in rows:
+        for part in re.findall(r"`([\w.*]+:\w+)`", text):
+            assert METERS.contains(whole, part) and whole != part, (whole, part)

@@ -160,17 +160,49 @@ def test_mirror_that_is_read_a_little_later_stays_one(host: Make) -> None:
     first_zen.later()
     first_zen.later(p0=5.0, p1=5.0)
     for _ in range(5):
-        assert watts(first_zen.later(p0=5.0, p1=5.3))["package"] == pytest.approx(50.0)
-        assert watts(first_zen.later(p0=5.0, p1=4.7))["package"] == pytest.approx(50.0)
+        assert watts(first_zen.later(p0=5.0, p1=8.0))["package"] == pytest.approx(50.0)
+        assert watts(first_zen.later(p0=5.0, p1=2.0))["package"] == pytest.approx(50.0)
 
 
-def test_sockets_that_began_at_one_value_are_two(host: Make) -> None:
+def test_mirror_stays_one_while_the_counter_wraps(host: Make) -> None:
+    first_zen = host("amd_zen1_two_dies")
+    for zone in ("intel-rapl:0", "intel-rapl:1"):
+        first_zen.tree.set_uj(zone, 65_532_610_987 - 12_000_000)
+    first_zen.later()
+    for p1 in (5.0, 5.0, 1.0, 9.0):  # the third time one has wrapped and the other not yet
+        assert watts(first_zen.later(p0=5.0, p1=p1))["package"] == pytest.approx(50.0)
+
+
+@pytest.mark.parametrize("rests", [0, 5])
+def test_sockets_that_began_at_one_value_are_two(host: Make, rests: int) -> None:
     server = host("intel_server_two_sockets")
     for zone in ("intel-rapl:0", "intel-rapl:1"):
         server.tree.set_uj(zone, 1_000_000_000)
+    for _ in range(1 + rests):
+        server.later()
+    for n in range(3):
+        elapsed = 1 + rests if n == 0 else 1
+        reading = server.later(p0=1.0 * elapsed, p1=1.5 * elapsed)
+        assert watts(reading)["package"] == pytest.approx(25.0)
+
+
+def test_zone_within_one_of_its_kind_is_a_part_of_it(host: Make) -> None:
+    server = host("intel_server_two_sockets")
+    server.tree.write("class/powercap/intel-rapl:1:0/name", "package-1-die-0")
     server.later()
-    for _ in range(3):
-        assert watts(server.later(p0=5.0, p1=6.0))["package"] == pytest.approx(110.0)
+    reading = server.later(p0=10.0, p1=10.0, p1_0=6.0)
+    assert watts(reading)["package"] == pytest.approx(200.0)
+    assert [row.counted for row in reading.zones if row.zone.kind == "package"] == [True, True, False]
+
+
+def test_several_platform_zones_are_shown_and_not_added_up(host: Make) -> None:
+    client = host("intel_client")
+    powercap = client.tree.sys / "class/powercap"
+    shutil.copytree(powercap / "intel-rapl:1", powercap / "intel-rapl:2")
+    client.later()
+    reading = client.later(p0=2.0, p1=3.5, p2=3.5)
+    assert "psys" not in reading.totals
+    assert rows(reading)["intel-rapl:2"] == pytest.approx(35.0)
 
 
 def test_core_of_amd_is_one_core_and_no_total(host: Make) -> None:
@@ -277,6 +309,16 @@ def test_zone_that_goes_is_said_and_the_rest_goes_on(host: Make) -> None:
     reading = server.later(p0=10.0)
     assert watts(reading)["package"] == pytest.approx(100.0)
     assert (reading.totals["package"].energy_j or 0) >= 30.0
+
+
+def test_zone_whose_counter_is_gone_is_looked_for_at_once(host: Make) -> None:
+    server = host("intel_server_two_sockets")
+    server.later()
+    server.rapl._files["intel-rapl:1:0"].close()  # the kernel answers ENODEV here, an ordinary file cannot
+    shutil.rmtree(server.tree.sys / "class/powercap/intel-rapl:1:0")
+    assert server.later(p0=10.0, p1=10.0).totals["dram"].energy_j is None
+    with pytest.raises(Transient, match="came or went"):
+        server.later(p0=10.0, p1=10.0)
 
 
 def test_zones_that_come_are_taken_within_seconds(host: Make) -> None:

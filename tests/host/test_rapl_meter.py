@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchlab.daemon import Transient
@@ -18,6 +18,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(0, RANGE_UJ - 1), STEPS)
 def test_energy_is_what_was_drawn_wherever_the_counter_began(start_uj: int, steps: list[tuple[int, float]]) -> None:
     meter, drawn_uj, now_ns = Meter(ZONE), 0, 0
@@ -31,6 +32,7 @@ def test_energy_is_what_was_drawn_wherever_the_counter_began(start_uj: int, step
         assert meter.power_w is None or 0.0 < meter.power_w < MOST_W
 
 
+@settings(deadline=None)
 @given(STEPS, st.integers(0, RANGE_UJ - 1), st.integers(0, RANGE_UJ - 1))
 def test_energy_never_falls_and_power_is_never_more_than_is_believed(
     steps: list[tuple[int, float]], first_uj: int, second_uj: int

@@ -61,7 +61,7 @@ class JetsonCollector(BaseCollector):
         self._rails: set[str] = set()
 
     def get_metrics(self) -> dict[str, float]:
-        """Return rails, total, temperatures, loads and clocks. Raises what tegrastats does if there are no rails either."""
+        """Return powers, temperatures, loads, clocks. Raises what tegrastats does if there are no rails either."""
         rails_w, self.stamp = self._measured_rails()
         said = self._listen(is_patient=not rails_w)
         if isinstance(said, _Heard):

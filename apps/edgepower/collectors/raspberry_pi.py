@@ -24,7 +24,7 @@ from edgepower.collectors.vcgencmd import ask
 
 PMIC_OUTPUT = "raspberry_pi_pmic_output_watts"
 ESTIMATE = "raspberry_pi_input_estimate_watts"
-THROTTLED = "raspberry_pi_throttled_bits"
+THROTTLED = "raspberry_pi_throttled_flags"
 
 _THROTTLED_FILES = "sys/devices/platform/soc*/*firmware/get_throttled"
 _HAVE_PMIC = ("Pi 5", "Pi 500", "Compute Module 5")

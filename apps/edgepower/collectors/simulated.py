@@ -81,7 +81,7 @@ DEVICES: dict[str, Device] = {
         scopes=_INPUT,
         temps_c={"raspberry_pi_temp_cpu_celsius": (42.0, 71.0)},
         levels=_board("raspberry_pi", 7930),
-        fixed={"raspberry_pi_throttled_bits": 0.0},
+        fixed={"raspberry_pi_throttled_flags": 0.0},
         volts=5.08,
     ),
     "orange_pi": Device(

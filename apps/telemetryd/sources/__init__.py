@@ -16,7 +16,7 @@ from benchlab.daemon import Source
 from benchlab.sim import SEED, LoadModel
 
 KERNEL_LANE = "kernel"
-"""The thread of the sources that read kernel memory only, and so never block."""
+"""The thread of the sources that read kernel memory or a register only, and so never block."""
 
 
 @dataclass(frozen=True)

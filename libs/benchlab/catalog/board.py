@@ -1,4 +1,4 @@
-"""Signals of power meters: the BENCHLAB board and the small devices of the edge."""
+"""Signals of power meters on a serial port: BENCHLAB and its relatives."""
 
 from __future__ import annotations
 
@@ -86,9 +86,6 @@ def _climate() -> Iterator[Signal]:
 
 
 def signals() -> Iterator[Signal]:
-    """Yield every signal of the board, and of the meters of the edge."""
+    """Yield every signal of the boards."""
     yield from _rails()
     yield from _climate()
-    yield _rail("edge.*", "power_total_watts", "total", "W", "Power of the whole device")
-    yield _rail("edge.*", "power_voltage_volts", "total", "V", "Voltage at the device's input")
-    yield _rail("edge.*", "power_current_amps", "total", "A", "Current at the device's input")

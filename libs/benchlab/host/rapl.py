@@ -128,10 +128,10 @@ class Rapl:
         self._choose(self._mirrored)
 
     def _choose(self, mirrored: set[str]) -> None:
-        """Choose the meters that each total is made of: no mirror, and nothing within one."""
+        """Choose the meters that each total is made of; a mirror is in none."""
         self._mirrored = mirrored
         self._counted = {
-            kind: [self._meters[z.path] for z in zones if z.path not in mirrored and z.parent not in mirrored]
+            kind: [self._meters[zone.path] for zone in zones if zone.path not in mirrored]
             for kind, zones in self._members.items()
         }
 
