@@ -179,6 +179,19 @@ def test_each_device_reaches_metrics_raw_and_the_energy_of_a_frame(
             assert pair["power_w"] == pytest.approx(device.total_w, rel=1e-3)
 
 
+@pytest.mark.parametrize("kind", DEVICES)
+def test_once_shows_each_device_and_changes_nothing(kind: str, run: Run, tmp_path: Path, using: ExitStack) -> None:
+    device = DEVICES[kind](tmp_path, using)
+    path = tmp_path / "config.yaml"
+    path.write_text(device.document)
+    done = run("edgepower", "--device-config", str(path), "--root", str(device.root), "--once", "--json")
+    assert done.returncode == 0, done.stderr
+    (event,) = map(json.loads, done.stdout.splitlines())
+    assert event["source"] == f"edge.{device.document.split()[1]}"
+    assert not device.total_w or event["kv"]["power_total_watts"] == pytest.approx(device.total_w, rel=1e-3)
+    assert path.read_text() == device.document
+
+
 @pytest.mark.parametrize("device_type", MODULES)
 def test_every_device_type_can_be_simulated_and_is_marked_so(device_type: str, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
