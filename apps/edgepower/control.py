@@ -68,7 +68,8 @@ class Control:
         """End the thread; what is under way may be left unfinished, files apart."""
         self._closing = True
         self._wake.set()
-        self._thread.join(timeout=1.0)
+        if self._thread.is_alive():
+            self._thread.join(timeout=1.0)
 
     def found(self, names: Iterable[str]) -> None:
         """Hear which metrics a device has."""

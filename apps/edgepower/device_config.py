@@ -73,6 +73,7 @@ class DeviceConfig:
         self._lock = threading.RLock()
         self._found: dict[str, bool] = {}
         self._unsent: dict[str, bool] = {}
+        self._text = ""
         self._settings = self._judged(self._read())
 
     @property
@@ -112,13 +113,14 @@ class DeviceConfig:
             known = self.metrics
             if unknown := {name: near(name, known) for name in chosen if name not in known}:
                 raise Unknown(unknown)
-            self._change(chosen)
+            self._settings = self._changed(chosen)
             self._unsent = {**self._unsent, **chosen}
 
     def discover(self, names: Iterable[str]) -> None:
         """Add metrics that were never seen before, on or off as the settings say. Raises Fault as ``enable`` does.
 
-        They are known from then on, even where the file cannot be written.
+        They are known from then on, even where the file cannot be written. Until the next start nobody has chosen,
+        if nobody had before: a device may have more to tell with its second reading than with its first.
         """
         with self._lock:
             known = self.metrics
@@ -127,12 +129,15 @@ class DeviceConfig:
                 return
             self._found = {**self._found, **new}
             self._unsent = {**self._unsent, **new}
-            self._change(self._found)
+            self._settings = replace(self._changed(self._found), is_fresh=self._settings.is_fresh)
 
     def reload(self) -> None:
         """Read the file again. Raises Fault, and keeps what was in force, if it has an error."""
         with self._lock:
-            self._settings = self._judged(self._read())
+            before = self._settings
+            settings = self._judged(self._read())
+            is_fresh = settings.is_fresh or (before.is_fresh and settings.metrics == before.metrics)
+            self._settings = replace(settings, is_fresh=is_fresh)
             self._found = {}
             self.source = LOCAL
 
@@ -159,8 +164,9 @@ class DeviceConfig:
             self._unsent = {name: value for name, value in self._unsent.items() if metrics.get(name) != value}
 
     def _read(self) -> Document:
+        """Return the file's document; where there is no file, the one that was in force last."""
         kind = _document_type()
-        return kind.read(self.path) or kind.new(self._device_type, self.path)
+        return kind.read(self.path) or kind(self._text or kind.new(self._device_type), self.path)
 
     def _judged(self, document: Document) -> Settings:
         """Return the settings of a document that collectors can work with. Raises Fault."""
@@ -169,15 +175,20 @@ class DeviceConfig:
             self._check(settings.device)
         except Fault as fault:
             raise document.located(fault.message) from None
+        self._text = document.text()
         return settings
 
-    def _change(self, chosen: Mapping[str, bool]) -> None:
-        """Set metrics in the file as it is now, and adopt what else was edited in it meanwhile."""
+    def _changed(self, chosen: Mapping[str, bool]) -> Settings:
+        """Set metrics in the file as it is now; return what is in force then, with what was edited in it meanwhile."""
         document = self._read()
         document.set_metrics(chosen)
-        settings = self._judged(document)
-        self._write(document)
-        self._settings = settings
+        text, settings = self._text, self._judged(document)
+        try:
+            self._write(document)
+        except Fault:
+            self._text = text
+            raise
+        return settings
 
     def _write(self, document: Document) -> None:
         path = self.path.resolve()  # a link stays one

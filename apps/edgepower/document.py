@@ -53,10 +53,10 @@ class Document:
         except UnicodeDecodeError as error:
             raise Fault(f"{path}: found byte {error.start} not to be UTF-8, expected YAML", Exit.CONFIG) from error
 
-    @classmethod
-    def new(cls, device_type: str, path: Path) -> Document:
-        """Return the document of a device that has none."""
-        return cls(NEW.format(device_type=device_type), path)
+    @staticmethod
+    def new(device_type: str) -> str:
+        """Return the text of a document for a device that has none."""
+        return NEW.format(device_type=device_type)
 
     def settings(self) -> Settings:
         """Return what the document means. Raises Fault (CONFIG) naming line, key, found and expected."""

@@ -36,13 +36,14 @@ class Exporter:
         """Return whether the run was ended only to begin anew with another configuration."""
         return self._is_to_go_on
 
-    def sources(self, options: Options) -> Sequence[EdgeSource]:
+    def sources(self, options: Options, may_repeat: bool = False) -> Sequence[EdgeSource]:
         """Return the sources of the devices that are configured now; those of before are let go."""
         self.release()
         self.live.clear()
         settings = self.config.settings
         collectors = get_collectors(settings.device, options)
-        self._sources = [EdgeSource(one, self.live, self.control.found, settings.interval_s) for one in collectors]
+        found, period_s = self.control.found, settings.interval_s
+        self._sources = [EdgeSource(one, self.live, found, period_s, may_repeat) for one in collectors]
         return self._sources
 
     def release(self) -> None:

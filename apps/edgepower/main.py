@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     exporter = Exporter(config, Live(hostname), central_of(keys, hostname))
 
     def sources(clock: SessionClock, starts_ns: int) -> Sequence[Source]:
-        return exporter.sources(Options(args.root, clock.now_ns, config.settings.interval_s, load))
+        return exporter.sources(Options(args.root, clock.now_ns, config.settings.interval_s, load), args.once)
 
     def record() -> int:
         period_s = config.settings.interval_s
@@ -48,7 +48,10 @@ def main(argv: list[str] | None = None) -> int:
         return exporter.unrecorded(COLLECTOR, chosen, clock)
 
     if args.once:
-        return record()
+        try:
+            return record()
+        finally:
+            exporter.release()
     return exporter.run(keys, show_only if args.no_record else record)
 
 

@@ -43,7 +43,10 @@ class Wrong(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """A device document, read. ``metrics`` is None while nobody has chosen; ``device`` is what collectors read."""
+    """A device document, read. ``device`` is what collectors read of it.
+
+    ``metrics`` is None, and the document ``is_fresh``, while nobody has chosen what is shown.
+    """
 
     interval_s: float = 1.0
     port: int = 9100
@@ -51,6 +54,7 @@ class Settings:
     discovery: bool = False
     info_metric: bool = False
     metrics: Mapping[str, bool] | None = None
+    is_fresh: bool = False
     device: Mapping[str, Any] = field(default_factory=dict)
 
     def shows(self, name: str) -> bool:
@@ -60,7 +64,7 @@ class Settings:
 
     def by_default(self, name: str) -> bool:
         """Return whether a metric that is found now begins enabled."""
-        is_first = self.metrics is None and any(fnmatchcase(name, pattern) for pattern in SHOWN_AT_FIRST)
+        is_first = self.is_fresh and any(fnmatchcase(name, pattern) for pattern in SHOWN_AT_FIRST)
         return self.discovery or is_first
 
 
@@ -68,13 +72,15 @@ def settings_of(document: Mapping[str, Any]) -> Settings:
     """Return the settings of a document whose values are plain. Raises Wrong."""
     read = {key: _converted(key, document[key], kind) for key, kind in TYPES.items() if key in document}
     _refuse_misspelt(document)
+    metrics = metrics_of(document)
     return Settings(
         interval_s=read.get("interval", 1.0),
         port=read.get("port", 9100),
         reload_port=read.get("reload_port", 9101),
         discovery=read.get("discovery") == "enabled",
         info_metric=read.get("info_metric", False),
-        metrics=metrics_of(document),
+        metrics=metrics,
+        is_fresh=metrics is None,
         device={key: value for key, value in document.items() if key not in TYPES and key not in LISTS},
     )
 

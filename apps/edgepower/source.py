@@ -14,9 +14,14 @@ Found = Callable[[Iterable[str]], None]
 
 
 class EdgeSource:
-    """One device. Everything it reads goes into the log, whatever of it /metrics shows."""
+    """One device. Everything it reads goes into the log, whatever of it /metrics shows.
 
-    def __init__(self, collector: BaseCollector, live: Live, found: Found, period_s: float) -> None:
+    What it only repeats is no reading, unless it ``may_repeat``: then every sample has something to show.
+    """
+
+    def __init__(
+        self, collector: BaseCollector, live: Live, found: Found, period_s: float, may_repeat: bool = False
+    ) -> None:
         self.name = f"edge.{collector.device_type}"
         self.dev = collector.dev
         self.period_s = max(period_s, collector.min_period_s)
@@ -24,6 +29,7 @@ class EdgeSource:
         self._collector = collector
         self._live = live
         self._found = found
+        self._may_repeat = may_repeat
         self._stamped_ns: int | None = None
         self._device = live.begin(
             Device(collector.device_type, collector.dev, self.period_s, simulated=collector.is_simulated)
@@ -42,7 +48,7 @@ class EdgeSource:
             self._live.failed(self._device, str(error), isinstance(error, Absent))
             raise
         stamp = self._collector.stamp
-        if stamp is not None and stamp.ts_ns == self._stamped_ns:
+        if stamp is not None and stamp.ts_ns == self._stamped_ns and not self._may_repeat:
             return []
         self._stamped_ns = None if stamp is None else stamp.ts_ns
         self._live.answered(self._device, values, self._collector.absent)

@@ -177,8 +177,26 @@ def test_a_device_about_which_nobody_has_chosen_shows_power_and_temperatures(tmp
         "jetson_temp_gpu_celsius": True,
         "jetson_gpu_usage_percent": False,
     }
+    config.discover(["jetson_temp_tj_celsius", "jetson_emc_freq_mhz"])  # known only from a later reading on
+    assert config.metrics["jetson_temp_tj_celsius"] and not config.metrics["jetson_emc_freq_mhz"]
+    assert config.settings.shows("jetson_temp_cv0_celsius")
+
+
+@pytest.mark.parametrize("how", ["enable", "edit", "restart", "server"])
+def test_once_somebody_has_chosen_new_metrics_are_disabled(how: str, tmp_path: Path) -> None:
+    config = config_of(tmp_path, "device_type: jetson_orin\n")
+    config.discover(READING)
+    if how == "enable":
+        config.enable({"power_gpu_watts": False})
+    elif how == "edit":
+        config.path.write_text(config.path.read_text().replace("gpu_watts: true", "gpu_watts: false"))
+        config.reload()
+    elif how == "restart":
+        config = DeviceConfig(config.path, lambda device: None)
+    else:
+        config.adopt({"metrics": {"power_gpu_watts": False}})
     config.discover(["jetson_temp_tj_celsius"])
-    assert config.metrics["jetson_temp_tj_celsius"] is False  # somebody has, by now
+    assert config.metrics["jetson_temp_tj_celsius"] is False
 
 
 def test_without_a_file_one_is_made_with_the_first_metrics(tmp_path: Path) -> None:
@@ -196,7 +214,19 @@ def test_no_file_is_made_where_none_may_be(tmp_path: Path) -> None:
     config = DeviceConfig(path, lambda device: None, device_type="jetson_orin", may_create=False)
     config.discover(READING)
     config.enable({"power_total_watts": False})
-    assert config.metrics["power_total_watts"] is False and not path.exists()
+    config.enable({"jetson_gpu_usage_percent": True})
+    wanted = {**dict.fromkeys(READING, True), "power_total_watts": False}
+    assert config.metrics == wanted and not path.exists()
+    config.reload()
+    assert config.metrics == wanted
+
+
+def test_a_file_that_was_deleted_is_written_again_with_the_next_change(tmp_path: Path) -> None:
+    config = config_of(tmp_path, SEED)
+    config.path.unlink()
+    config.reload()
+    config.enable({"jetson_temp_gpu_celsius": True})
+    assert config.path.read_text() == SEED.replace("gpu_celsius: false", "gpu_celsius: true")
 
 
 def test_unknown_names_are_refused_with_the_near_ones_and_nothing_is_changed(tmp_path: Path) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchlab.catalog import lookup
 from benchlab.daemon import Absent, Transient
+from edgepower.collectors import BaseCollector, Options, get_collector
 from edgepower.live import Live
 from edgepower.settings import Settings, settings_of
 from edgepower.source import EdgeSource
 from support.edge_exporter import READING, FakeDevice
+from support.fake_i2c import ina260
 
 Component = Callable[[str, str], str]
 
@@ -20,7 +24,7 @@ Component = Callable[[str, str], str]
 class Exposed:
     """A live view whose clock the test moves, and the sources that write it."""
 
-    def __init__(self, *devices: FakeDevice, hostname: str = "edge-01", **document: Any) -> None:
+    def __init__(self, *devices: BaseCollector, hostname: str = "edge-01", **document: Any) -> None:
         self.now_s = 100.0
         self.found: list[set[str]] = []
         self.settings: Settings = settings_of(document)
@@ -47,7 +51,9 @@ def test_what_is_enabled_is_shown_with_type_and_host_of_the_device_and_help_from
         f"jetson_gpu_usage_percent{labels}": 12.0,
         f"edge_device_up{labels}": 1.0,
     }
-    assert "# HELP power_total_watts Power of the whole device\n# TYPE power_total_watts gauge\n" in shown.text()
+    signal = lookup("edge.jetson_orin", "power_total_watts")
+    assert signal is not None
+    assert f"# HELP power_total_watts {signal.help}\n# TYPE power_total_watts gauge\n" in shown.text()
     assert shown.found == [set(READING)]
 
 
@@ -176,6 +182,21 @@ def test_a_device_that_may_be_asked_less_often_has_a_period_of_its_own() -> None
     shown.sources[0].sample()
     shown.now_s += 14.0
     assert len(shown.series()) == 4
+
+
+def test_an_ina260_on_i2c_reaches_metrics_and_the_log(tmp_path: Path) -> None:
+    options = Options(root=tmp_path, open_bus=lambda number: ina260(5.1, 1.0))
+    shown = Exposed(get_collector("raspberry_pi", {}, options))
+    (reading,) = shown.sources[0].sample()
+    assert reading.kv["power_total_watts"] == pytest.approx(5.1)
+    assert reading.ts_ns is not None
+    assert shown.series()['power_total_watts{device_type="raspberry_pi",hostname="edge-01"}'] == pytest.approx(5.1)
+
+
+def test_energies_are_counters() -> None:
+    shown = Exposed(FakeDevice("shelly", "desk", energy_total_joules=12.0), discovery="enabled")
+    shown.sources[0].sample()
+    assert "# TYPE energy_total_joules counter\nenergy_total_joules{" in shown.text()
 
 
 def test_promtool_has_nothing_to_say_but_about_the_seeds_names(component: Component) -> None:

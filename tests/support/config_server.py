@@ -83,7 +83,7 @@ class ConfigServer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = do_PUT = do_PATCH = answer
+            do_GET = do_PUT = do_PATCH = answer  # noqa: N815 - the names are the base class's
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
