@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ from edgepower.collectors import shelly as module
 from edgepower.collectors.shelly_http import READ_PATHS, ShellyHttp
 from support.edge_fixtures import load
 from support.emulated_shelly import EmulatedShelly
+from support.processes import until
 
 PASSWORD = "correct horse: battery"
 
@@ -283,6 +285,29 @@ def test_answer_that_is_none(devices: ExitStack, answer: tuple[int, bytes], said
         plug.get_metrics()
     shelly.answer = None
     assert plug.get_metrics()["power_total_watts"] == 61.9
+
+
+def test_collector_may_be_closed_while_it_waits_for_its_plug(devices: ExitStack) -> None:
+    shelly = gen2(devices)
+    plug = collector(devices, shelly)
+    plug.get_metrics()
+    shelly.delay_s = 8.0
+    raised: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            plug.get_metrics()
+        except Exception as error:
+            raised.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    until(lambda: len(shelly.asked) == 3)
+    plug.close()
+    asking.join(5.0)
+    assert [type(error) for error in raised] == [Transient]
+    with pytest.raises(Transient, match="closed"):
+        plug.get_metrics()
 
 
 def test_hanging_up_is_transient(devices: ExitStack) -> None:

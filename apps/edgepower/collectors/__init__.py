@@ -92,8 +92,12 @@ def _of_type(device_type: object, config: Mapping[str, Any], options: Options) -
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise Fault(f"device_type: found {device_type!r}, expected one of {known}{hint}", Exit.CONFIG)
     module = import_module(f"edgepower.collectors.{MODULES[device_type]}")
-    found: list[BaseCollector] = module.collectors(device_type, config, options)
-    return found
+    if options.simulate is None:
+        real: list[BaseCollector] = module.collectors(device_type, config, options)
+        return real
+    simulated = import_module("edgepower.collectors.simulated")
+    twins = module.collectors(device_type, {**simulated.CONFIG, **config}, options)
+    return [simulated.Simulated(device_type, options, twin.dev) for twin in twins]
 
 
 def _refuse_twins(collectors: Sequence[BaseCollector]) -> None:

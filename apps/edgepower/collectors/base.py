@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,12 @@ Scope = Literal["wall", "board_input", "module", "platform", "soc", "package", "
 
 Figures of different scopes are never added up: one contains the other, or nobody knows.
 """
+
+TOTAL, GPU = "power_total_watts", "power_gpu_watts"
+"""The powers that every device has if it can: of all that it measures, and of its GPU."""
+
+VOLTAGE, CURRENT = "power_voltage_volts", "power_current_amps"
+ENERGY, RETURNED = "energy_total_joules", "energy_returned_joules"
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -113,6 +120,11 @@ def section(config: Mapping[str, Any], name: str, kind: type[T]) -> T:
         message, _, where = str(error).partition(" - at `$")
         key = name + where.rstrip("`")
         raise Fault(f"{key}: {message[:1].lower()}{message[1:]}", Exit.CONFIG) from None
+
+
+def metric_part(name: str) -> str:
+    """Return the name of a rail, zone or engine as a part of a metric's name."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "unnamed"
 
 
 def told(error: Absent | Transient) -> str:

@@ -10,7 +10,7 @@ from benchlab.host.cpu import CpuUsage
 from benchlab.host.memory import MemoryInfo
 from benchlab.host.procfile import ProcFile
 from benchlab.host.thermal import ThermalZones
-from edgepower.collectors.jetson_rails import metric_part
+from edgepower.collectors.base import metric_part
 
 MIB = 1 << 20
 

@@ -8,10 +8,9 @@ import msgspec
 
 from benchlab.chips import ina260
 from benchlab.daemon import Absent, Transient
-from edgepower.collectors.base import Options, Scope
+from edgepower.collectors.base import CURRENT, TOTAL, VOLTAGE, Options, Scope
 from edgepower.collectors.monitors import SINGLE, Monitors
 
-TOTAL = "power_total_watts"
 _NO_SMBUS2 = "pip install 'benchlab-linux-telemetry[i2c]'"
 
 
@@ -86,5 +85,5 @@ def open_bus(number: int) -> ina260.Bus:
 
 
 def _metrics(voltage_v: float, current_a: float, power_w: float) -> dict[str, float]:
-    values = {TOTAL: power_w, "power_voltage_volts": voltage_v, "power_current_amps": current_a}
+    values = {TOTAL: power_w, VOLTAGE: voltage_v, CURRENT: current_a}
     return {key: round(value, 6) for key, value in values.items()}

@@ -18,7 +18,6 @@ from edgepower.collectors.host_metrics import DevfreqMetrics, HostMetrics, board
 from edgepower.collectors.jetson_iio import IioRails
 from edgepower.collectors.jetson_rails import is_connected, powers_of
 from edgepower.collectors.monitors import Monitors
-from edgepower.collectors.simulated import Simulated
 from edgepower.collectors.tegrastats import Line, parse
 from edgepower.collectors.tegrastats_child import TegrastatsChild
 
@@ -26,6 +25,7 @@ _CARRIER = "ina238"
 """The monitor of a carrier's input, which names no rail: an AGX Thor has it."""
 
 _GPU_LOADS = ("sys/devices/platform/gpu.0/load", "sys/devices/platform/17000000.gpu/load")
+_OFTEN_MISSING = ("jetson_emc_freq_mhz", "jetson_gpu_usage_percent")
 _MOST_UNKNOWN = 100
 MIN_INTERVAL_MS = 100
 
@@ -66,6 +66,9 @@ class JetsonCollector(BaseCollector):
         said = self._listen(is_patient=not rails_w)
         if isinstance(said, _Heard):
             found, absent = dict(said.line.metrics), dict(said.line.absent)
+            for name in _OFTEN_MISSING:
+                if name not in found:
+                    absent.setdefault(name, "tegrastats does not print it, or only if run as root")
             if not rails_w:
                 rails_w, self.stamp = said.line.rails_w, Stamp(said.ts_ns)
         elif rails_w:
@@ -145,6 +148,4 @@ def _child(config: TegrastatsConfig, options: Options) -> TegrastatsChild | None
 def collectors(device_type: str, config: Mapping[str, Any], options: Options) -> list[BaseCollector]:
     """Return the board's collector. Raises Fault (CONFIG)."""
     settings = section(config, "tegrastats", TegrastatsConfig)
-    if options.simulate is not None:
-        return [Simulated(device_type, options)]
     return [JetsonCollector(device_type, settings, options)]

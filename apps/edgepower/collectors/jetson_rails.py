@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from edgepower.collectors.base import Scope
-
-TOTAL, GPU = "power_total_watts", "power_gpu_watts"
+from edgepower.collectors.base import GPU, TOTAL, Scope, metric_part
 
 _INPUTS: dict[str, Scope] = {"VIN": "board_input", "VDD_IN": "module", "POM_5V_IN": "module"}
 """Rails that all others are behind, the outermost first."""
@@ -46,11 +44,6 @@ class Powers:
 def is_connected(rail: str) -> bool:
     """Return whether a monitor's channel by this name measures anything."""
     return bool(rail) and not _NOT_CONNECTED.search(rail.upper())
-
-
-def metric_part(name: str) -> str:
-    """Return the name of a rail, zone or engine as a part of a metric's name."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "unnamed"
 
 
 def powers_of(rails_w: Mapping[str, float], known: AbstractSet[str]) -> Powers:

@@ -10,11 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchlab.host.rapl import Power, Rapl
-from edgepower.collectors.base import BaseCollector, Options, Scope, Stamp
+from edgepower.collectors.base import ENERGY, GPU, TOTAL, BaseCollector, Options, Scope, Stamp
 from edgepower.collectors.host_metrics import HostMetrics
-from edgepower.collectors.simulated import Simulated
-
-TOTAL, GPU, ENERGY = "power_total_watts", "power_gpu_watts", "energy_total_joules"
 
 _SCOPES: dict[str, Scope] = {"package": "package", "core": "rail", "uncore": "gpu", "dram": "rail", "psys": "platform"}
 
@@ -65,6 +62,4 @@ class LattePandaCollector(BaseCollector):
 
 def collectors(device_type: str, config: Mapping[str, Any], options: Options) -> list[BaseCollector]:
     """Return the board's collector."""
-    if options.simulate is not None:
-        return [Simulated(device_type, options)]
     return [LattePandaCollector(options)]

@@ -11,11 +11,9 @@ from typing import Any
 
 from benchlab.daemon import Absent, Transient
 from benchlab.host.power_supply import PowerSupplies, Supply
-from edgepower.collectors.base import BaseCollector, Options, Scope, Stamp, section, told
+from edgepower.collectors.base import TOTAL, BaseCollector, Options, Scope, Stamp, metric_part, section, told
 from edgepower.collectors.host_metrics import DevfreqMetrics, HostMetrics, board_model
-from edgepower.collectors.ina260_meter import TOTAL, Ina260Config, SupplyMeter
-from edgepower.collectors.jetson_rails import metric_part
-from edgepower.collectors.simulated import Simulated
+from edgepower.collectors.ina260_meter import Ina260Config, SupplyMeter
 
 _INPUT_KINDS = ("Mains", "USB")
 _NO_METER = "this board has no meter of its own: wire an INA260 into its supply, or use a Shelly"
@@ -106,6 +104,4 @@ def _is_measured_input(supply: Supply) -> bool:
 def collectors(device_type: str, config: Mapping[str, Any], options: Options) -> list[BaseCollector]:
     """Return the board's collector. Raises Fault (CONFIG)."""
     chip = section(config, "ina260", Ina260Config)
-    if options.simulate is not None:
-        return [Simulated(device_type, options)]
     return [OrangePiCollector(chip, "ina260" in config, options)]

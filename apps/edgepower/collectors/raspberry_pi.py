@@ -15,11 +15,9 @@ import msgspec
 
 from benchlab.chips import pmic
 from benchlab.daemon import Absent, Transient
-from edgepower.collectors.base import BaseCollector, Options, Scope, Stamp, section, told
+from edgepower.collectors.base import TOTAL, BaseCollector, Options, Scope, Stamp, metric_part, section, told
 from edgepower.collectors.host_metrics import HostMetrics, board_model
-from edgepower.collectors.ina260_meter import TOTAL, Ina260Config, SupplyMeter
-from edgepower.collectors.jetson_rails import metric_part
-from edgepower.collectors.simulated import Simulated
+from edgepower.collectors.ina260_meter import Ina260Config, SupplyMeter
 from edgepower.collectors.vcgencmd import ask
 
 PMIC_OUTPUT = "raspberry_pi_pmic_output_watts"
@@ -139,6 +137,4 @@ def collectors(device_type: str, config: Mapping[str, Any], options: Options) ->
     """Return the board's collector. Raises Fault (CONFIG)."""
     settings = section(config, "raspberry_pi", RaspberryPiConfig)
     chip = section(config, "ina260", Ina260Config)
-    if options.simulate is not None:
-        return [Simulated(device_type, options)]
     return [RaspberryPiCollector(settings, chip, options)]

@@ -12,13 +12,9 @@ from typing import Annotated, Any
 import msgspec
 
 from benchlab.daemon import Absent, Transient
-from edgepower.collectors.base import BaseCollector, Options, Stamp, section
+from edgepower.collectors.base import CURRENT, ENERGY, RETURNED, TOTAL, VOLTAGE, BaseCollector, Options, Stamp, section
 from edgepower.collectors.shelly_http import ShellyHttp
 from edgepower.collectors.shelly_status import Channel, Status, gen1_status, gen2_status
-from edgepower.collectors.simulated import Simulated
-
-TOTAL = "power_total_watts"
-ENERGY, RETURNED = "energy_total_joules", "energy_returned_joules"
 
 MIN_PERIOD_S = 1.0
 """A Shelly has new readings about once a second, and few sockets to give."""
@@ -46,10 +42,6 @@ class Plug(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
             raise ValueError(f"found host {self.host!r}, expected an address or a name, with :PORT if it is not 80")
         if sum(each is not None for each in (self.password, self.password_file, self.password_env)) > 1:
             raise ValueError("found several of password, password_file and password_env, expected one")
-
-    def called(self, options: Options) -> str:
-        """Return what the device is called where there are several."""
-        return self.name or options.name or self.host
 
     def read_password(self) -> str | None:
         """Return the password, read anew each time. Raises Absent if it is said to be where it is not."""
@@ -95,7 +87,7 @@ class ShellyCollector(BaseCollector):
     min_period_s = MIN_PERIOD_S
 
     def __init__(self, plug: Plug, options: Options) -> None:
-        self.dev = plug.called(options)
+        self.dev = plug.name or options.name or plug.host
         self._plug = plug
         self._http = ShellyHttp(plug.host, plug.read_password, options.now_ns, user=plug.user, timeout_s=plug.timeout_s)
         self._parse: Callable[[Mapping[str, Any]], Status] | None = None
@@ -213,8 +205,8 @@ def _put(found: dict[str, float], absent: dict[str, str], key: str, value: float
 
 def _electrical(found: dict[str, float], channel: Channel) -> None:
     values = {
-        "power_voltage_volts": channel.voltage_v,
-        "power_current_amps": channel.current_a,
+        VOLTAGE: channel.voltage_v,
+        CURRENT: channel.current_a,
         "shelly_power_factor_ratio": channel.power_factor,
         "shelly_frequency_hertz": channel.frequency_hz,
     }
@@ -229,12 +221,7 @@ def _object(host: str, answer: object) -> Mapping[str, Any]:
 
 def collectors(device_type: str, config: Mapping[str, Any], options: Options) -> list[BaseCollector]:
     """Return a collector for each plug of the section ``shelly``. Raises Fault (CONFIG)."""
-    if options.simulate is not None and not config.get("shelly"):
-        return [Simulated(device_type, options, options.name or "simulated")]
-    plugs = _plugs(config)
-    if options.simulate is not None:
-        return [Simulated(device_type, options, plug.called(options)) for plug in plugs]
-    return [ShellyCollector(plug, options) for plug in plugs]
+    return [ShellyCollector(plug, options) for plug in _plugs(config)]
 
 
 def _plugs(config: Mapping[str, Any]) -> Sequence[Plug]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import http.client
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic, monotonic_ns
 from typing import Any
 
@@ -48,6 +50,7 @@ class ShellyHttp:
         self._connection: http.client.HTTPConnection | None = None
         self._authorise: Callable[[str], str] | None = None
         self._backoff = Backoff(60.0, 600.0)
+        self._is_closed = False
         self._refused: Absent | None = None
         self._refused_until_ns = 0
         self.begin_ns = 0
@@ -76,6 +79,14 @@ class ShellyHttp:
         return self._decoded(path, status, body)
 
     def close(self) -> None:
+        """End the connection for good, also under a request of another thread: that one fails with Transient."""
+        self._is_closed = True
+        sock = getattr(self._connection, "sock", None)
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def _drop(self) -> None:
         """Close the connection; the next request opens one."""
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -87,16 +98,16 @@ class ShellyHttp:
         try:
             return self._once(path, deadline_s)
         except (ConnectionError, http.client.BadStatusLine, http.client.CannotSendRequest) as error:
-            self.close()
-            if not kept:
+            self._drop()
+            if not kept or self._is_closed:
                 raise self._transient(path, error) from None
         except (OSError, http.client.HTTPException) as error:
-            self.close()
+            self._drop()
             raise self._transient(path, error) from None
         try:
             return self._once(path, deadline_s)
         except (OSError, http.client.HTTPException) as error:
-            self.close()
+            self._drop()
             raise self._transient(path, error) from None
 
     def _once(self, path: str, deadline_s: float) -> tuple[int, str, bytes]:
@@ -116,10 +127,12 @@ class ShellyHttp:
         self.end_ns = self._now_ns()
         response.close()  # read1 leaves an answer open that it has read to its end
         if response.will_close:
-            self.close()
+            self._drop()
         return response.status, response.headers.get("WWW-Authenticate", ""), body
 
     def _connected(self, deadline_s: float) -> http.client.HTTPConnection:
+        if self._is_closed:
+            raise ConnectionError("closed")
         if self._connection is None:
             self._connection = http.client.HTTPConnection(self._host, timeout=max(0.05, deadline_s - monotonic()))
             self._connection.connect()
@@ -151,7 +164,7 @@ class ShellyHttp:
         from edgepower.collectors.digest_auth import authoriser  # only devices with a password need it
 
         try:
-            return authoriser(fields, self._host, "admin", password)
+            return authoriser(fields, "admin", password)
         except ValueError as error:
             raise self._refuse(f"{self._host} asks for Digest: {error}", "update its firmware") from None
 

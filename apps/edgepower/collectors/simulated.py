@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from benchlab.errors import Exit, Fault
 from benchlab.sim import NS, LoadModel
-from edgepower.collectors.base import BaseCollector, Options, Scope, Stamp
+from edgepower.collectors.base import CURRENT, ENERGY, GPU, TOTAL, VOLTAGE, BaseCollector, Options, Scope, Stamp
 from edgepower.collectors.jetson_rails import powers_of
 
-TOTAL, GPU, ENERGY = "power_total_watts", "power_gpu_watts", "energy_total_joules"
 COUNTER_PERIOD_NS = 7 * 86_400 * NS
 """Energy counters start anew with the week: small enough that a float still resolves a millijoule."""
 
 Range = tuple[float, float]
 """What is read without load and under full load."""
+
+CONFIG = {"shelly": {"host": "simulated"}}
+"""Sections that a simulated device does not need to have in its configuration."""
 
 _HEAT_S = 25.0
 _CORES = 4
@@ -132,10 +135,10 @@ class Simulated(BaseCollector):
     is_simulated = True
 
     def __init__(self, device_type: str, options: Options, dev: str | None = None) -> None:
-        if options.simulate is None:
-            raise ValueError("options.simulate: found None, expected the load to simulate")
+        if options.simulate is None or device_type not in DEVICES:
+            raise Fault(f"device_type: nobody has made up a {device_type} yet: it cannot be simulated", Exit.CONFIG)
         self.device_type = device_type
-        self.dev = dev or options.name
+        self.dev = dev
         self.identity = {"model": "simulated"}
         self._device = DEVICES[device_type]
         self._model: LoadModel = options.simulate
@@ -161,8 +164,8 @@ class Simulated(BaseCollector):
         else:
             self.scopes = device.scopes
         if device.volts is not None:
-            found["power_voltage_volts"] = device.volts
-            found["power_current_amps"] = found[TOTAL] / device.volts
+            found[VOLTAGE] = device.volts
+            found[CURRENT] = found[TOTAL] / device.volts
         for counter, power in device.energies.items():
             found[counter] = model.energy_j(self._counter_start_ns, ts_ns, *device.powers_w[power])
         found.update((name, low + (high - low) * heat) for name, (low, high) in device.temps_c.items())

@@ -15,7 +15,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edgepower.collectors.jetson_rails import is_connected, metric_part
+from edgepower.collectors.base import metric_part
+from edgepower.collectors.jetson_rails import is_connected
 
 SENSOR_OFF_C = -256.0
 
