@@ -69,7 +69,7 @@ class Control:
         self._closing = True
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=1.0)
+            self._thread.join(timeout=0.2)
 
     def found(self, names: Iterable[str]) -> None:
         """Hear which metrics a device has."""
@@ -97,8 +97,9 @@ class Control:
             self._wake.clear()
             try:
                 self._work()
-            except Exception:  # a defect here must end neither samples nor answers
+            except Exception:  # a defect here must end neither samples nor answers, nor be repeated at once
                 log.exception("the configuration could not be worked on: a defect")
+                self._tell_at_s = self._clock() + RETRY_S[1]
 
     def _wait_s(self) -> float | None:
         due = [] if self._reload_at_s is None else [self._reload_at_s]

@@ -42,8 +42,12 @@ class Overrides:
 
     def applied(self, settings: Settings) -> Settings:
         """Return the settings with what is said here."""
-        given = {"interval_s": self.interval, "port": self.port, "reload_port": self.reload_port}
-        return replace(settings, **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return replace(
+            settings,
+            interval_s=self.interval or settings.interval_s,
+            port=self.port or settings.port,
+            reload_port=self.reload_port or settings.reload_port,
+        )
 
 
 class DeviceConfig:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_S = 10.0
 MAX_CONNECTIONS = 128
+MOST_UNREAD = 1 << 20
+PATIENCE_S = 1.0
 JSON = "application/json"
 
 
@@ -179,8 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
         except Refusal as refusal:
             # the body may not have been read, and must not be taken for the next request
             self.close_connection = self.close_connection or method == "POST"
-            answer = json_answer(refusal.content, refusal.status)
-            self._answer(answer, refusal.headers)
+            self._refuse(refusal)
         else:
             self._answer(answer)
 
@@ -228,10 +229,27 @@ class _Handler(BaseHTTPRequestHandler):
         if code == 501:
             methods = self.routes.get(self.path.partition("?")[0], {"GET": None})
             refusal = _not_allowed(self.command, methods)
-        self._answer(json_answer(refusal.content, refusal.status), refusal.headers)
+        self._refuse(refusal)
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep quiet: a scrape every second is no news."""
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._answer(json_answer(refusal.content, refusal.status), refusal.headers)
+        if self.close_connection:
+            self._hear_out()
+
+    def _hear_out(self) -> None:
+        """Take what the client is still sending: one that is cut off in the middle never reads its answer."""
+        left = MOST_UNREAD
+        try:
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(PATIENCE_S)
+            while left > 0 and (part := self.rfile.read1(65536)):
+                left -= len(part)
+        except OSError:
+            pass  # it went away, or has nothing more to say
 
     def _answer(self, answer: Answer, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(answer.status)
