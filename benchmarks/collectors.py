@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.daemons import Daemons
+from benchmarks.daemons import START_S, Daemons, Scraper, free_port
 from benchmarks.measure import Load, Watched
 from benchmarks.peers import NODE_EXPORTER, NodeExporter, collectd, plain
 from benchmarks.table import Section
@@ -30,7 +30,41 @@ def collectors(seconds: float) -> list[Section]:
         if exporter is not None:
             scraped = exporter.scrapes - scraped
             exporter.end()
-    return [section(used, seconds, scraped / seconds)]
+    return [section(used, seconds, scraped / seconds), edge(seconds)]
+
+
+def edge(seconds: float) -> Section:
+    """Watch the exporter of edge devices at one reading and one scrape a second."""
+    port = free_port()
+    with Daemons() as daemons:
+        document = ("--device-config", str(daemons.root / "config.yaml"))
+        daemons.start("edgepower", "--simulate", *document, "--port", str(port), "--reload-port", str(free_port()))
+        wait_for(port)
+        watched, scraper = Watched(daemons.processes["edgepower"].pid), Scraper(port)
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0:
+            scraper.scrape()
+            time.sleep(min(1.0, left_s))
+        load = watched.load()
+    rows = [["edgepower", f"{load.cpu_pct:.2f}", f"{load.rss_mib:.1f}", f"{load.peak_mib:.1f}"]]
+    note = (
+        f"A simulated Jetson, read, recorded and scraped once a second for {seconds:g} s. Asked: under 1 % of a core "
+        "and 30 MiB."
+    )
+    columns = ["program", "% of a core", "RSS MiB", "peak MiB"]
+    return Section("Edge exporter", columns, rows, [note], {"edgepower": vars(load)})
+
+
+def wait_for(port: int) -> None:
+    """Wait until a program answers. Raises ConnectionRefusedError if it does not."""
+    deadline_s = time.monotonic() + START_S
+    while True:
+        try:
+            return Scraper(port).connect()
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.05)
 
 
 def section(used: dict[str, Load], seconds: float, scrapes_s: float) -> Section:

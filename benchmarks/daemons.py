@@ -53,8 +53,7 @@ class Daemons:
         deadline_s = time.monotonic() + START_S
         while time.monotonic() < deadline_s and self.processes["muxd"].poll() is None:
             try:
-                http.client.HTTPConnection("127.0.0.1", self.port, timeout=5).connect()
-                return
+                return Scraper(self.port).connect()
             except ConnectionRefusedError:
                 time.sleep(0.05)
         raise SystemExit("muxd does not answer")
@@ -79,6 +78,10 @@ class Scraper:
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def connect(self) -> None:
+        """Open the connection. Raises ConnectionRefusedError while nobody answers."""
+        self._connection.connect()
 
     def scrape(self) -> bytes:
         self._connection.request("GET", "/metrics")

@@ -21,10 +21,11 @@ MODULES = {
     "pipeline_probes": "pipeline_probes",
     "r5c_capture": "pipeline_probes.r5c_capture",
     "yuan_capture": "pipeline_probes.yuan_capture",
+    "edgepower": "edgepower",
     "muxd": "muxd",
     "cx_exporter": "cx_exporter",
 }
-COLLECTORS = ("telemetryd", "benchlabd", "pipeline_probes", "r5c_capture", "yuan_capture")
+COLLECTORS = ("telemetryd", "benchlabd", "pipeline_probes", "r5c_capture", "yuan_capture", "edgepower")
 
 _PR_SET_PDEATHSIG = 1
 _TAIL_BYTES = 4096

@@ -15,6 +15,7 @@ Stage = Annotated[str, Meta(min_length=1, max_length=128)]
 Pair = Annotated[list[Stage], Meta(min_length=2, max_length=2, description='["STAGE", "STAGE"]')]
 PowerKey = Annotated[str, Meta(pattern=r"^[^:\s]+:[^:\s]+$")]
 PowerCut = Annotated[list[PowerKey], Meta(min_length=1, description='["SOURCE:KEY", ...]')]
+Host = Annotated[str, Meta(pattern=r"^[0-9A-Za-z.:-]+$", description="the name or address of this host")]
 Bind = Annotated[str, Meta(pattern=r"^\S+:[0-9]{1,5}$", description="HOST:PORT")]
 
 
@@ -115,6 +116,17 @@ class Sinks(Section, frozen=True):
     sqlite: bool = False
 
 
+class EdgePower(Section, frozen=True):
+    """``[edgepower]``: where the edge exporter is served, and where its device document comes from."""
+
+    config_path: str = ""
+    bind: Host = "0.0.0.0"
+    management_bind: Host = "127.0.0.1"
+    token_file: str = ""
+    server_url: Annotated[str, Meta(pattern=r"^(https?://\S+)?$", description="http://HOST:PORT")] = ""
+    server_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+
+
 class Config(Section, frozen=True):
     """The whole configuration."""
 
@@ -128,6 +140,7 @@ class Config(Section, frozen=True):
     retention: Retention = msgspec.field(default_factory=Retention)
     mux: Mux = msgspec.field(default_factory=Mux)
     sinks: Sinks = msgspec.field(default_factory=Sinks)
+    edgepower: EdgePower = msgspec.field(default_factory=EdgePower)
 
 
 OWN_VARIABLES = {
@@ -142,5 +155,8 @@ OWN_VARIABLES = {
     "CX_STAGE_A": "pipeline.stage_a",
     "CX_STAGE_B": "pipeline.stage_b",
     "CX_APP": "cx_export.application_name",
+    "CONFIG_SERVER_URL": "edgepower.server_url",
+    "CONFIG_TIMEOUT": "edgepower.server_timeout_s",
+    "LOCAL_CONFIG_PATH": "edgepower.config_path",
 }
 """Variables with a name of their own, beside ``BENCHLAB_<SECTION>_<KEY>``, which wins where both are set."""

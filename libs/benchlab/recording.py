@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,26 +26,38 @@ class Collector:
     """What sets a collector apart: its name, the stream it writes by default, and its habits.
 
     ``disorder_ms`` is how far behind the newest line of its file one of its lines may lie; ``once_rate_s``
-    how far apart the two samples of ``--once`` are.
+    how far apart the two samples of ``--once`` are, ``deadline_s`` how long one sample may take.
     """
 
     name: str
     stream: str
     disorder_ms: int
     once_rate_s: float = 0.5
+    deadline_s: float = 2.0
 
 
 def collect(
-    collector: Collector, args: argparse.Namespace, ctx: Context, period_s: float, make_sources: MakeSources
+    collector: Collector,
+    args: argparse.Namespace,
+    ctx: Context,
+    period_s: float,
+    make_sources: MakeSources,
+    *,
+    stop: threading.Event | None = None,
+    goes_on: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Run a collector as its command line says and return the exit code. Raises Fault."""
+    """Run a collector as its command line says and return the exit code. Raises Fault.
+
+    ``stop`` ends the recording as a signal does; ``goes_on`` is the daemon's.
+    """
     now = SessionClock(clock.wall_ns() - clock.boottime_ns())
     # built even if they are not used: a wrong --source is refused before a session is made
     sources = select(make_sources(now, now.now_ns()), args.source)
     if args.once:
         rate_s = collector.once_rate_s
         return once(sources, now, args.json, sys.stdout, rate_s=rate_s, deadline_s=rate_s + 5.0)
-    return _record(collector, args, ctx, period_s, make_sources)
+    daemon = _recorder(collector, args, ctx, period_s, make_sources, stop, goes_on)
+    return daemon.run()
 
 
 def select(sources: Sequence[Source], names: Sequence[str] | None) -> Sequence[Source]:
@@ -58,9 +71,15 @@ def select(sources: Sequence[Source], names: Sequence[str] | None) -> Sequence[S
     return [source for source in sources if source.name in names]
 
 
-def _record(
-    collector: Collector, args: argparse.Namespace, ctx: Context, period_s: float, make_sources: MakeSources
-) -> int:
+def _recorder(
+    collector: Collector,
+    args: argparse.Namespace,
+    ctx: Context,
+    period_s: float,
+    make_sources: MakeSources,
+    stop: threading.Event | None,
+    goes_on: Callable[[], bool],
+) -> Daemon:
     stream = args.stream or collector.stream
     if not NAME.fullmatch(stream):
         raise Fault(f"--stream: found {stream!r}, expected letters, digits, '.', '_' or '-'", Exit.USAGE)
@@ -86,4 +105,14 @@ def _record(
         "disorder_ms": collector.disorder_ms,
         "config_digest": ctx.loaded.digest,
     }
-    return Daemon(collector.name, sources, log, log.clock, period_s, start_fields=start_fields).run()
+    return Daemon(
+        collector.name,
+        sources,
+        log,
+        log.clock,
+        period_s,
+        start_fields=start_fields,
+        deadline_s=collector.deadline_s,
+        stop=stop,
+        goes_on=goes_on,
+    )

@@ -50,6 +50,12 @@ OTHER: dict[str, list[Any]] = {
     "mux.lateness_ms": [1, 2, 3],
     "mux.max_gap_ms": [1, 2, 3],
     "mux.signals_hz": [2.0, 3.0, 4.0],
+    "edgepower.config_path": ["/a", "/b", "/c"],
+    "edgepower.bind": ["a", "b", "::1"],
+    "edgepower.management_bind": ["a", "b", "::1"],
+    "edgepower.token_file": ["/a", "/b", "/c"],
+    "edgepower.server_url": ["http://a", "http://b:8080", "https://c"],
+    "edgepower.server_timeout_s": [1.0, 2.0, 3.0],
     "mux.power_sources": [[["a:b"]], [["c:d"]], [["e:f", "g:h"]]],
 }
 

@@ -24,6 +24,7 @@ def test_daemons_are_watched_while_frames_pass() -> None:
     assert 0 < delays["append to the histogram"]["p50_ms"] <= delays["append to the histogram"]["p99_ms"]
     assert 0 < delays["append to the latency gauge"]["p50_ms"] <= delays["append to the latency gauge"]["p99_ms"]
     assert {"telemetryd", "plain Python, psutil and json"} <= set(found["Collectors"])
+    assert found["Edge exporter"]["edgepower"]["rss_mib"] > 1
 
 
 def test_frame_waits_for_the_first_that_is_newer_by_the_disorder() -> None:

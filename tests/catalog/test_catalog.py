@@ -17,6 +17,10 @@ PROMISED = {
     "pipeline": "stage frame pts_ns flow",
     "bookmark": "text",
     "edge.shelly_plug": "power_total_watts",
+    "edge.jetson_orin": "power_total_watts power_gpu_watts jetson_power_vdd_gpu_soc_watts "
+    "jetson_power_vdd_cpu_cv_watts jetson_temp_cpu_celsius jetson_temp_gpu_celsius jetson_ram_used_mb "
+    "jetson_ram_used_percent jetson_cpu_avg_usage_percent jetson_gpu_usage_percent "
+    "jetson_cpu_core11_usage_percent jetson_emc_freq_mhz",
     "self.telemetryd": "late_ticks lost",
 }
 
@@ -34,6 +38,41 @@ def test_unknown_sources_and_keys_are_not_found() -> None:
     assert lookup("gpu.nvml", "watts") is None
     assert lookup("gpu.amd", "power_w") is None
     assert lookup("edge", "power_total_watts") is None
+
+
+def test_part_of_a_key_that_the_hardware_names_becomes_its_label() -> None:
+    core = lookup("edge.jetson_thor", "jetson_cpu_core13_usage_percent")
+    assert core is not None
+    assert (core.prometheus, core.labels) == ("benchlab_edge_core_utilization_ratio", (("core", "13"),))
+    channel = lookup("edge.shelly", "shelly_channel2_power_watts")
+    assert channel is not None
+    assert (channel.key, channel.labels) == ("shelly_channel2_power_watts", (("rail", "channel2"),))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "jetson_power__watts",
+        "jetson_power_watts",
+        "xjetson_power_a_watts",
+        "jetson_power_a_wattss",
+        "jetson_temp_celsius",
+    ],
+)
+def test_key_that_only_resembles_a_pattern_is_not_found(key: str) -> None:
+    assert lookup("edge.jetson_orin", key) is None
+
+
+def test_key_of_one_device_is_not_another_ones() -> None:
+    assert lookup("edge.orange_pi", "jetson_temp_cpu_celsius") is None
+
+
+def test_special_key_goes_before_the_general_pattern() -> None:
+    mean = lookup("edge.jetson_orin", "jetson_cpu_avg_usage_percent")
+    engine = lookup("edge.jetson_orin", "jetson_nvenc_usage_percent")
+    assert mean is not None and engine is not None
+    assert mean.prometheus == "benchlab_edge_cpu_utilization_ratio"
+    assert (engine.prometheus, engine.labels) == ("benchlab_edge_engine_utilization_ratio", (("engine", "nvenc"),))
 
 
 def test_unknown_keys_are_told_and_so_are_unknown_columns() -> None:

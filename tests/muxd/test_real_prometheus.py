@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import time
-import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from benchlab.cli import free_port
 from support.processes import until
+from support.real_prometheus import Prometheus, scraping
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 Component = Callable[[str, str], str]
-
-CONFIG = """\
-global:
-  scrape_interval: 1s
-scrape_configs:
-  - job_name: benchlab
-    static_configs:
-      - targets: ["127.0.0.1:{port}"]
-"""
 
 SEED_QUERIES = (
     "benchlab_pipeline_latency_ms{pair=\"('ingress', 'encoded')\"}",
@@ -41,52 +32,12 @@ CORRECTED_QUERIES = (
 )
 
 
-class Prometheus:
-    """A running server; ``query`` returns the samples of an instant query."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-
-    def get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
-            found: bytes = answer.read()
-        return found
-
-    def is_ready(self) -> bool:
-        try:
-            return bool(self.get("/-/ready"))
-        except OSError:
-            return False
-
-    def query(self, text: str) -> list[float]:
-        answer = json.loads(self.get("/api/v1/query?" + urllib.parse.urlencode({"query": text})))
-        assert answer["status"] == "success", answer
-        values = [float(sample["value"][1]) for sample in answer["data"]["result"]]
-        return [value for value in values if not math.isnan(value)]
-
-
 @pytest.fixture
 def prometheus(component: Component, tmp_path: Path) -> Iterator[Callable[[int], Prometheus]]:
     """Start a Prometheus that scrapes a port."""
-    program = component("prometheus", "prometheus")
-    running: list[subprocess.Popen[bytes]] = []
-
-    def _prometheus(target: int) -> Prometheus:
-        config, port = tmp_path / "prometheus.yml", free_port()
-        config.write_text(CONFIG.format(port=target))
-        words = [f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'tsdb'}"]
-        with (tmp_path / "prometheus.log").open("wb") as log:
-            running.append(
-                subprocess.Popen([program, *words, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
-            )
-        server = Prometheus(port)
-        until(server.is_ready)
-        return server
-
-    yield _prometheus
-    for process in running:
-        process.terminate()
-        process.wait(timeout=30)
+    with ExitStack() as running:
+        program = component("prometheus", "prometheus")
+        yield lambda target: running.enter_context(scraping(program, target, tmp_path))
 
 
 @pytest.fixture

@@ -72,6 +72,14 @@ def test_install_with_the_tests_is_pinned_whole_and_pins_nothing_else(python: st
     assert set(pins("requirements-dev.txt", python)) == closure([PRODUCT, *tools], python) - {PRODUCT}
 
 
+@pytest.mark.parametrize("python", PYTHONS)
+def test_install_for_edge_devices_is_pinned_whole_and_as_in_the_tests(python: str) -> None:
+    extras = [wanted.name for extra in ("edge", "i2c") for wanted in needs(PRODUCT, python, extra)]
+    pinned = pins("requirements-edge.txt", python)
+    assert set(pinned) == closure([PRODUCT, *extras], python) - {PRODUCT}
+    assert pinned.items() <= pins("requirements-dev.txt", python).items()
+
+
 def test_pins_satisfy_what_pyproject_asks_for() -> None:
     for python in PYTHONS:
         pinned = pins("requirements-dev.txt", python)

@@ -38,7 +38,11 @@ def test_no_file_names_what_belongs_to_a_machine(what: str) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("script", ["scripts/dev_run.sh", "scripts/test.sh", ".ci/run"])
+SCRIPTS = ["scripts/dev_run.sh", "scripts/test.sh", "scripts/install.sh", "scripts/uninstall.sh", ".ci/run"]
+SCRIPTS += ["scripts/setup_edge.sh"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_script_is_executable_stops_at_errors_and_parses(script: str) -> None:
     path = REPOSITORY / script
     mode = subprocess.check_output(["git", "ls-files", "--stage", script], cwd=REPOSITORY, text=True).split()[0]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from benchlab.catalog import board, events, gpu, host
+from benchlab.catalog import board, edge, events, gpu, host
 from benchlab.catalog.power_tree import RAIL_SUMS, RAILS
 from benchlab.catalog.signal import InfluxType, Kind, Labels, Signal
 
@@ -27,11 +27,11 @@ __all__ = [
     "unknown_keys",
 ]
 
-SIGNALS: tuple[Signal, ...] = (*gpu.signals(), *host.signals(), *board.signals(), *events.signals())
+SIGNALS: tuple[Signal, ...] = (*gpu.signals(), *host.signals(), *board.signals(), *edge.signals(), *events.signals())
 """Every signal, in the order of the documentation."""
 
-_EXACT = {(signal.source, signal.key): signal for signal in SIGNALS if "*" not in signal.source}
-_PATTERNS = tuple(signal for signal in SIGNALS if "*" in signal.source)
+_EXACT = {(signal.source, signal.key): signal for signal in SIGNALS if "*" not in signal.source + signal.key}
+_PATTERNS = tuple(signal for signal in SIGNALS if "*" in signal.source + signal.key)
 
 
 @lru_cache(maxsize=4096)
@@ -40,7 +40,8 @@ def lookup(source: str, key: str) -> Signal | None:
     found = _EXACT.get((source, key))
     if found is not None:
         return found
-    return next((s for s in _PATTERNS if s.key == key and fnmatchcase(source, s.source)), None)
+    matches = (signal.matching(key) for signal in _PATTERNS if fnmatchcase(source, signal.source))
+    return next(filter(None, matches), None)
 
 
 def energy_key(source: str, key: str) -> str | None:

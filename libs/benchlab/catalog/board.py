@@ -1,4 +1,4 @@
-"""Signals of power meters: the BENCHLAB board and the small devices of the edge."""
+"""Signals of power meters on a serial port: BENCHLAB and its relatives."""
 
 from __future__ import annotations
 
@@ -114,13 +114,10 @@ def _of_any_meter(source: str) -> Iterator[Signal]:
 
 
 def signals() -> Iterator[Signal]:
-    """Yield every signal of the board, and of the meters of the edge."""
+    """Yield every signal of the boards."""
     yield from _rails(SOURCE, RAILS)
     yield from _climate()
     yield from _words()
     yield from _of_any_meter(SOURCE)
     yield from _rails(PMD_SOURCE, PMD_RAILS)
     yield from _of_any_meter(PMD_SOURCE)
-    yield _rail("edge.*", "power_total_watts", "total", "W", "Power of the whole device")
-    yield _rail("edge.*", "power_voltage_volts", "total", "V", "Voltage at the device's input")
-    yield _rail("edge.*", "power_current_amps", "total", "A", "Current at the device's input")

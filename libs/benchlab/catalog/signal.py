@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["gauge", "counter", "state", "info", "table"]
 InfluxType = Literal["float", "integer", "boolean", "string"]
 Labels = tuple[tuple[str, str], ...]
 
-TO_BASE_UNIT = {"%": 0.01, "MHz": 1e6, "KiB/s": 1024.0, "ms": 1e-3, "ns": 1e-9}
+TO_BASE_UNIT = {"%": 0.01, "MHz": 1e6, "KiB/s": 1024.0, "KiB": 1024.0, "MiB": 1048576.0, "ms": 1e-3, "ns": 1e-9}
 """Factor from a recorded unit to the base unit that Prometheus wants; units not named are base units."""
 
 
@@ -22,6 +22,8 @@ class Signal:
     the value is no time series; samples are the recorded value times ``scale``, with ``labels`` beside those
     that identify the source. ``energy_key`` names the key of the same source that counts the joules of this
     power. A column of a table has the key ``table.column``; the table's ``info`` columns identify its rows.
+    Where the hardware decides the names, ``source`` and ``key`` are patterns: the ``*`` in a key stands for one part of
+    it, which takes the place of every ``*`` in ``labels`` and ``energy_key``.
     """
 
     source: str
@@ -34,6 +36,18 @@ class Signal:
     labels: Labels = ()
     energy_key: str | None = None
     family_help: str | None = None
+
+    def matching(self, key: str) -> Signal | None:
+        """Return the signal of a key that is this one's or fits its pattern, None if it does neither."""
+        before, star, after = self.key.partition("*")
+        if not star:
+            return self if key == self.key else None
+        part = key.removeprefix(before).removesuffix(after)
+        if not part or before + part + after != key:
+            return None
+        labels = tuple((name, value.replace("*", part)) for name, value in self.labels)
+        energy_key = self.energy_key and self.energy_key.replace("*", part)
+        return replace(self, key=key, labels=labels, energy_key=energy_key)
 
     @property
     def scale(self) -> float:

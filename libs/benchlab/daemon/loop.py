@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic_ns
 from types import FrameType
@@ -34,7 +34,8 @@ class Daemon:
     A source that blocks for longer than ``deadline_s`` is quarantined and delays nobody; one that is absent
     or fails is tried again after ``backoff_s`` (first wait, longest wait). Sources that a source finds
     (``arrivals``) are taken in while it runs. ``start_fields`` go into the ``start`` line beside the table of
-    sources. Every ``report_s`` the daemon tells how it fares itself.
+    sources. Every ``report_s`` the daemon tells how it fares itself. If ``goes_on()`` at the end of the run, the
+    program will run anew at once, as with another configuration, and the service manager hears nothing of an end.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Daemon:
         backoff_s: tuple[float, float] = BACKOFF_S,
         report_s: float = SELF_METRICS_S,
         stop: threading.Event | None = None,
+        goes_on: Callable[[], bool] = lambda: False,
         env: Mapping[str, str] = os.environ,
     ) -> None:
         self._name = name
@@ -61,6 +63,7 @@ class Daemon:
         self._deadline_ns = round(deadline_s * NS)
         self._report_ns = round(report_s * NS)
         self._stop = stop or threading.Event()
+        self._goes_on = goes_on
         self._notifier = Notifier(env)
         self._signalled = False
         self._backoff_s = backoff_s
@@ -145,7 +148,8 @@ class Daemon:
             self._writer.write([meta(self._clock.now_ns(), "clock_step", {"step_ns": step_ns})])
 
     def _finish(self) -> None:
-        self._notifier.send("STOPPING=1")
+        if self._signalled or not self._goes_on():
+            self._notifier.send("STOPPING=1")
         self._stop.set()
         give_up_ns = monotonic_ns() + round(STOP_S * NS)
         for lane in self._lanes:

@@ -1,0 +1,5 @@
+"""``python -m edgepower``."""
+
+from edgepower.main import main
+
+raise SystemExit(main())
