@@ -227,10 +227,12 @@ def test_a_device_that_vanishes_leaves_metrics_and_comes_back(start: Start, tmp_
 def test_a_reload_changes_interval_and_device_without_a_restart(start: Start, tmp_path: Path) -> None:
     exporter = Exporter(start, tmp_path, SIMULATED, "--simulate")
     until(lambda: exporter.value("power_total_watts"))
+    until(lambda: "power_gpu_watts: false" in exporter.path.read_text())
     exporter.path.write_text(SIMULATED.replace("jetson_orin", "raspberry_pi").replace("0.2", "0.3"))
     assert ask(exporter.reload_port, "POST", "/reload")[2] == b"Config reload triggered"
     until(lambda: exporter.events("edge.raspberry_pi"))
-    assert "jetson" not in exporter.metrics()
+    until(lambda: "raspberry_pi_temp" in exporter.path.read_text())
+    assert "jetson_orin" not in exporter.metrics()
     assert exporter.process.poll() is None
     exporter.path.write_text("device_type: [")
     ask(exporter.reload_port, "POST", "/reload")
