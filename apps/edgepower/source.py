@@ -24,7 +24,7 @@ class EdgeSource:
     ) -> None:
         self.name = f"edge.{collector.device_type}"
         self.dev = collector.dev
-        self.period_s = max(period_s, collector.min_period_s)
+        self.period_s = min(max(period_s, collector.min_period_s), collector.max_period_s)
         self.window_ms = collector.window_ms
         self._collector = collector
         self._live = live

@@ -184,6 +184,12 @@ def test_a_device_that_may_be_asked_less_often_has_a_period_of_its_own() -> None
     assert len(shown.series()) == 4
 
 
+def test_a_device_that_must_be_asked_more_often_is() -> None:
+    device = FakeDevice()
+    device.max_period_s = 0.25
+    assert Exposed(device).sources[0].period_s == 0.25
+
+
 def test_an_ina260_on_i2c_reaches_metrics_and_the_log(tmp_path: Path) -> None:
     options = Options(root=tmp_path, open_bus=lambda number: ina260(5.1, 1.0))
     shown = Exposed(get_collector("raspberry_pi", {}, options))

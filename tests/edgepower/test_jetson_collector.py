@@ -15,6 +15,7 @@ from benchlab.errors import Exit, Fault
 from edgepower.collectors import BaseCollector, Options, get_collector
 from edgepower.collectors import tegrastats_child as child
 from support.edge_fixtures import FIXTURES, plant
+from support.processes import until
 from support.recorded_sysfs import RecordedSysfs
 
 FAKE = Path(__file__).parent.parent / "support" / "fake_tegrastats.py"
@@ -75,12 +76,9 @@ def test_board_with_tegrastats_alone(made: ExitStack, tmp_path: Path) -> None:
 def test_power_is_the_monitors_and_the_rest_is_of_tegrastats(made: ExitStack, tmp_path: Path) -> None:
     RecordedSysfs(tmp_path, "hwmon/jetson_agx_orin")
     collector = jetson(made, tmp_path, "agx_orin")
-    first = collector.get_metrics()
-    assert "jetson_temp_tj_celsius" not in first  # nobody waited for tegrastats
     rails_w = (19.824 * 0.240, 19.824 * 0.096)
+    until(lambda: "jetson_temp_tj_celsius" in collector.get_metrics())
     found = collector.get_metrics()
-    while "jetson_temp_tj_celsius" not in found:
-        found = collector.get_metrics()
     assert (found["jetson_power_vdd_gpu_soc_watts"], found["jetson_power_vdd_cpu_cv_watts"]) == pytest.approx(rails_w)
     assert found["jetson_temp_tj_celsius"] in (58.281, 58.093)
     assert found["power_total_watts"] == pytest.approx(
@@ -167,6 +165,21 @@ def test_unknown_tokens_are_counted_and_shown(made: ExitStack, tmp_path: Path) -
     assert (found["power_total_watts"], found["jetson_tegrastats_unknown_tokens"]) == (5.0, 2)
     assert collector.unknown_tokens == {"QUANTUM": 1, "7q": 1}
     assert collector.raw_line == strange.read_text().strip()
+
+
+@pytest.mark.parametrize(("period_s", "interval_ms"), [(0.1, "100"), (0.01, "100"), (0.5, "500"), (3600.0, "1000")])
+def test_tegrastats_prints_often_enough_for_nobody_to_wait_long(
+    made: ExitStack, tmp_path: Path, period_s: float, interval_ms: str
+) -> None:
+    told = tmp_path / "told"
+    printing = tmp_path / "tegrastats"
+    printing.write_text(f"#!/bin/sh\necho $* > {told}\necho VDD_IN 5000mW/5000mW\nexec sleep 60\n")
+    printing.chmod(0o755)
+    options = Options(root=tmp_path, period_s=period_s)
+    collector = get_collector("jetson_orin", {"tegrastats": {"command": str(printing)}}, options)
+    made.callback(collector.close)
+    assert collector.get_metrics()["power_total_watts"] == 5.0
+    assert told.read_text().split() == ["--interval", interval_ms]
 
 
 @pytest.mark.parametrize("section", [{"command": 5}, {"comand": "x"}, ["tegrastats"], {"command": [1]}])

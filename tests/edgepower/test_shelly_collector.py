@@ -200,6 +200,14 @@ def test_strip_adds_up_its_loads_and_takes_off_what_was_fed_back(devices: ExitSt
     assert "power_voltage_volts" not in found
 
 
+def test_energy_that_is_not_known_hides_nothing_else(devices: ExitStack) -> None:
+    shelly = gen2(devices, "strip")
+    shelly.status["switch:0"]["ret_aenergy"] = {"total": "much"}
+    found = collector(devices, shelly).get_metrics()
+    assert found["power_total_watts"] == 60.75
+    assert not {"energy_total_joules", "energy_returned_joules"} & found.keys()
+
+
 def test_part_that_is_not_known_leaves_the_sum_unknown(devices: ExitStack) -> None:
     shelly = gen2(devices, "strip")
     shelly.status["switch:1"]["apower"] = None

@@ -61,6 +61,14 @@ def test_meter_that_has_failed_is_absent() -> None:
     assert "failed" in channel.why
 
 
+def test_energy_that_counts_both_ways_needs_the_part_that_came_back() -> None:
+    switch = {"id": 0, "apower": -350, "aenergy": {"total": 10.0}, "ret_aenergy": {"total": 4.0}}
+    (channel,) = gen2_status({"switch:0": switch}).channels
+    assert (channel.energy_is_both, channel.energy_j, channel.returned_j) == (True, 36_000.0, 14_400.0)
+    (channel,) = gen2_status({"switch:0": {**switch, "ret_aenergy": {"total": None}}}).channels
+    assert (channel.energy_j, channel.returned_j) == (None, None)
+
+
 def test_clamps_have_their_energies_in_a_component_of_their_own() -> None:
     first, second = gen2_status(load("shelly/gen2_em1_status.json")).channels
     assert (first.kind, first.power_w, first.frequency_hz) == ("clamp", -330.5, 50.0)

@@ -9,6 +9,7 @@ from time import monotonic, sleep, time_ns
 import pytest
 
 from benchlab.daemon import Absent, Transient
+from benchlab.daemon.schedule import Backoff
 from edgepower.collectors import tegrastats_child as module
 from edgepower.collectors.tegrastats_child import TegrastatsChild
 from support.edge_fixtures import FIXTURES, lines
@@ -107,6 +108,7 @@ def test_what_a_wrapper_started_ends_with_it(make: Make, tmp_path: Path) -> None
 
 def test_hanging_child_is_noticed_and_started_anew(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     child = make("--fault", "hang")
+    child._backoff = Backoff(60.0, 60.0)
     child.latest()
     pid = pid_of(child)
     monkeypatch.setattr(module, "SILENT_INTERVALS", 3)
@@ -142,9 +144,9 @@ def test_closed_output_is_an_end_too(make: Make, monkeypatch: pytest.MonkeyPatch
 
 
 def test_impatient_reader_is_not_kept_waiting(make: Make) -> None:
-    child = make()
     with pytest.raises(Transient, match="no line yet"):
-        child.latest(is_patient=False)
+        make("--fault", "hang", "--after", "0").latest(is_patient=False)
+    child = make()
     child.latest()
     assert child.latest(is_patient=False)[0] in lines("tegrastats/agx_orin.txt")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ class BaseCollector:
     - ``dev``: which one of several devices of its type, None where the device is the host itself.
     - ``is_simulated``: its metrics are made up, and every event of it is marked ``sim``.
     - ``min_period_s``: asked more often, it repeats its last answer, stamp and all.
+    - ``max_period_s``: asked more seldom, it misses what its device counts.
     - ``window_ms``: the time that the device averages its powers over, None where that is not known.
     - ``stamp``: of what ``get_metrics`` returned last; None leaves it to the daemon, which takes the middle of the
       call. The same stamp as before means that nothing new was measured.
@@ -91,6 +93,7 @@ class BaseCollector:
     dev: str | None = None
     is_simulated: bool = False
     min_period_s: float = 0.0
+    max_period_s: float = math.inf
     window_ms: float | None = None
     stamp: Stamp | None = None
     scopes: Mapping[str, Scope] = MappingProxyType({})

@@ -27,7 +27,8 @@ _CARRIER = "ina238"
 _GPU_LOADS = ("sys/devices/platform/gpu.0/load", "sys/devices/platform/17000000.gpu/load")
 _OFTEN_MISSING = ("jetson_emc_freq_mhz", "jetson_gpu_usage_percent")
 _MOST_UNKNOWN = 100
-MIN_INTERVAL_MS = 100
+INTERVALS_MS = (100, 1000)
+"""Shortest and longest time between two lines of tegrastats, however often anybody asks for one."""
 
 
 class TegrastatsConfig(msgspec.Struct, forbid_unknown_fields=True):
@@ -142,7 +143,9 @@ def _child(config: TegrastatsConfig, options: Options) -> TegrastatsChild | None
     """Return the child, None for a recorded machine unless it has a tegrastats of its own."""
     if config.command is None and options.root != Path("/"):
         return None
-    return TegrastatsChild(config.words, max(MIN_INTERVAL_MS, round(options.period_s * 1e3)), options.now_ns)
+    shortest_ms, longest_ms = INTERVALS_MS
+    interval_ms = min(max(shortest_ms, round(options.period_s * 1e3)), longest_ms)
+    return TegrastatsChild(config.words, interval_ms, options.now_ns)
 
 
 def collectors(device_type: str, config: Mapping[str, Any], options: Options) -> list[BaseCollector]:

@@ -13,6 +13,9 @@ from benchlab.host.rapl import Power, Rapl
 from edgepower.collectors.base import ENERGY, GPU, TOTAL, BaseCollector, Options, Scope, Stamp
 from edgepower.collectors.host_metrics import HostMetrics
 
+MAX_PERIOD_S = 5.0
+"""The smallest counter wraps within half a minute at the most that is believed."""
+
 _SCOPES: dict[str, Scope] = {"package": "package", "core": "rail", "uncore": "gpu", "dram": "rail", "psys": "platform"}
 
 
@@ -20,12 +23,13 @@ class LattePandaCollector(BaseCollector):
     """One LattePanda, or any board with an Intel processor. Power needs two readings: the first has energies only."""
 
     device_type = "lattepanda"
+    max_period_s = MAX_PERIOD_S
 
     def __init__(self, options: Options) -> None:
         self.dev = options.name
         self.scopes: dict[str, Scope] = {}
         self.absent: dict[str, str] = {}
-        self.window_ms = options.period_s * 1e3
+        self.window_ms = min(options.period_s, MAX_PERIOD_S) * 1e3
         self._rapl = Rapl(options.now_ns, options.root)
         self._host = HostMetrics("lattepanda", options.root)
 

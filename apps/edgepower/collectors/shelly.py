@@ -179,8 +179,8 @@ class ShellyCollector(BaseCollector):
         """Add the energies, as counters that never run backwards."""
         drawn = [self._register(c.name, "drawn", c.energy_j) for c in channels if c.energy_j is not None]
         returned = [self._register(c.name, "returned", c.returned_j) for c in channels if c.returned_j is not None]
-        both = sum(self._registers[f"{c.name} returned"].total_j for c in channels if c.energy_is_both)
         if len(drawn) == len(channels):
+            both = sum(self._registers[f"{c.name} returned"].total_j for c in channels if c.energy_is_both)
             found[ENERGY] = round(max(sum(drawn) - both, self._last.get(ENERGY, 0.0)), 3)
         if returned and len(returned) == len(channels):
             found[RETURNED] = round(sum(returned), 3)

@@ -51,7 +51,7 @@ class ShellyHttp:
         self._authorise: Callable[[str], str] | None = None
         self._backoff = Backoff(60.0, 600.0)
         self._is_closed = False
-        self._refused: Absent | None = None
+        self._refused: tuple[str, str] | None = None
         self._refused_until_ns = 0
         self.begin_ns = 0
         self.end_ns = 0
@@ -65,7 +65,7 @@ class ShellyHttp:
         if path not in READ_PATHS:
             raise Forbidden(f"{path}: not one of {', '.join(sorted(READ_PATHS))}")
         if self._refused is not None and monotonic_ns() < self._refused_until_ns:
-            raise self._refused
+            raise Absent(*self._refused)
         deadline_s = monotonic() + self._timeout_s
         status, challenge, body = self._exchange(path, deadline_s)
         if status == 401:
@@ -169,9 +169,9 @@ class ShellyHttp:
             raise self._refuse(f"{self._host} asks for Digest: {error}", "update its firmware") from None
 
     def _refuse(self, reason: str, fix: str) -> Absent:
-        self._refused = Absent(reason, fix)
+        self._refused = reason, fix
         self._refused_until_ns = monotonic_ns() + self._backoff.next_ns()
-        return self._refused
+        return Absent(reason, fix)
 
     def _decoded(self, path: str, status: int, body: bytes) -> Any:
         if status != 200:

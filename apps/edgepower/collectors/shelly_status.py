@@ -105,16 +105,18 @@ def _gen1_emeter(number: int, meter: Mapping[str, Any], kind: Literal["phase", "
 
 def _gen2_load(key: str, component: Mapping[str, Any]) -> Channel:
     power_w, why = _valid(component, "apower")
-    returned = _map(component.get("ret_aenergy"))
+    energy_j = _scaled(_map(component.get("aenergy")), "total")
+    returned_j = _scaled(_map(component.get("ret_aenergy")), "total")
+    counts_both = "ret_aenergy" in component
     return Channel(
         key,
         "load",
         power_w,
         why,
         **_electrical(component),
-        energy_j=_scaled(_map(component.get("aenergy")), "total"),
-        returned_j=_scaled(returned, "total"),
-        energy_is_both=bool(returned),
+        energy_j=None if counts_both and returned_j is None else energy_j,
+        returned_j=returned_j,
+        energy_is_both=counts_both,
     )
 
 
