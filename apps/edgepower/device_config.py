@@ -241,11 +241,9 @@ def _document_type() -> type[Document]:
     """Return the reader of documents, whose library is not part of the minimal install. Raises Fault (CONFIG)."""
     try:
         from edgepower.document import Document
-    except ModuleNotFoundError as error:
-        raise Fault(
-            f"edgepower needs {error.name} to read config.yaml: pip install 'benchlab-linux-telemetry[edge]'",
-            Exit.CONFIG,
-        ) from None
+    except ModuleNotFoundError:
+        message = "edgepower needs ruamel.yaml to read config.yaml: pip install 'benchlab-linux-telemetry[edge]'"
+        raise Fault(message, Exit.CONFIG) from None
     return Document
 
 

@@ -25,7 +25,7 @@ from support.edge_fixtures import FIXTURES, load, plant
 from support.emulated_shelly import EmulatedShelly
 from support.processes import ended, until
 from support.recorded_sysfs import RecordedRapl
-from support.tree import REPOSITORY
+from support.tree import REPOSITORY, program_env
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -329,6 +329,13 @@ def test_a_document_with_an_error_ends_the_program_with_one_line(
     done = run("edgepower", "--device-config", str(path), "--root", str(tmp_path))
     assert done.returncode == 3
     assert words in done.stderr and str(path) in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_without_the_library_for_its_document_the_program_says_what_installs_it(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['ruamel'] = None; from edgepower.main import main; sys.exit(main(['--simulate']))"
+    done = subprocess.run([sys.executable, "-c", code], env=program_env(), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 3
+    assert "needs ruamel.yaml" in done.stderr and "[edge]" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_another_address_without_a_token_is_refused_before_anything_is_served(run: Run, tmp_path: Path) -> None:
