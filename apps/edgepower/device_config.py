@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FILE_MODE = 0o640
 LOCAL, SERVER = "local", "server"
 SERVERS_OWN = ("device_id", "ip_address")
+ATTEMPTS = 20
 
 Check = Callable[[Mapping[str, Any]], object]
 """Raises Fault for a device configuration that no collector can work with; touches no device."""
@@ -117,7 +118,7 @@ class DeviceConfig:
             known = self.metrics
             if unknown := {name: near(name, known) for name in chosen if name not in known}:
                 raise Unknown(unknown)
-            self._settings = self._changed(chosen)
+            self._settings = self._with(chosen)
             self._unsent = {**self._unsent, **chosen}
 
     def discover(self, names: Iterable[str]) -> None:
@@ -133,7 +134,7 @@ class DeviceConfig:
                 return
             self._found = {**self._found, **new}
             self._unsent = {**self._unsent, **new}
-            self._settings = replace(self._changed(self._found), is_fresh=self._settings.is_fresh)
+            self._settings = replace(self._with(self._found), is_fresh=self._settings.is_fresh)
 
     def reload(self) -> None:
         """Read the file again. Raises Fault, and keeps what was in force, if it has an error."""
@@ -151,15 +152,15 @@ class DeviceConfig:
         Metrics that were changed here and that the server has not been told of keep what they were set to.
         """
         with self._lock:
-            document = self._read()
-            before = document.text()
-            document.merge({key: value for key, value in central.items() if key not in SERVERS_OWN})
-            if metrics := {**_metrics_of(central), **self._unsent}:
-                document.set_metrics(metrics)
-            settings = self._judged(document)
-            if document.text() != before:
-                self._write(document)
-            self._settings = settings
+            theirs = {key: value for key, value in central.items() if key not in SERVERS_OWN}
+            metrics = _metrics_of(central)
+
+            def change(document: Document) -> None:
+                document.merge(theirs)
+                if metrics or self._unsent:
+                    document.set_metrics({**metrics, **self._unsent})
+
+            self._settings = self._changed(change)
             self.source = SERVER
 
     def sent(self, metrics: Mapping[str, bool]) -> None:
@@ -182,39 +183,67 @@ class DeviceConfig:
         self._text = document.text()
         return settings
 
-    def _changed(self, chosen: Mapping[str, bool]) -> Settings:
-        """Set metrics in the file as it is now; return what is in force then, with what was edited in it meanwhile."""
-        document = self._read()
-        document.set_metrics(chosen)
-        text, settings = self._text, self._judged(document)
-        try:
-            self._write(document)
-        except Fault:
-            self._text = text
-            raise
-        return settings
+    def _with(self, chosen: Mapping[str, bool]) -> Settings:
+        """Set metrics in the file; return what is in force then."""
+        return self._changed(lambda document: document.set_metrics(chosen))
 
-    def _write(self, document: Document) -> None:
+    def _changed(self, change: Callable[[Document], None]) -> Settings:
+        """Change the file as it is now; return what is in force then, with what was edited in it meanwhile."""
+        for _ in range(ATTEMPTS):
+            state = _state(self.path)
+            document, known = self._read(), self._text
+            before = document.text()
+            change(document)
+            settings = self._judged(document)
+            try:
+                if document.text() != before:
+                    self._write(document, state)
+            except _Edited:
+                continue
+            except Fault:
+                self._text = known
+                raise
+            return settings
+        raise Fault(f"{self.path} is written by somebody else all the time: nothing was changed")
+
+    def _write(self, document: Document, state: object) -> None:
+        """Replace the file, unless it is no longer in the state in which it was read. Raises Fault, _Edited."""
+
+        def is_still_so() -> None:
+            if _state(self.path) != state:
+                raise _Edited
+
         path = self.path.resolve()  # a link stays one
         if not (path.exists() or self._may_create):
             return
         try:
             make_dir(path.parent)
             mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else FILE_MODE
-            write_atomic(path, document.text().encode(), mode)
+            write_atomic(path, document.text().encode(), mode, before=is_still_so)
         except OSError as error:
             raise Fault(f"{self.path} cannot be written ({error.strerror}): make its folder writable") from error
+
+
+class _Edited(Exception):
+    """Somebody wrote the file between its being read and its being replaced."""
+
+
+def _state(path: Path) -> object:
+    """Return what changes when a file does; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _document_type() -> type[Document]:
     """Return the reader of documents, whose library is not part of the minimal install. Raises Fault (CONFIG)."""
     try:
         from edgepower.document import Document
-    except ModuleNotFoundError as error:
-        raise Fault(
-            f"edgepower needs {error.name} to read config.yaml: pip install 'benchlab-linux-telemetry[edge]'",
-            Exit.CONFIG,
-        ) from None
+    except ModuleNotFoundError:
+        message = "edgepower needs ruamel.yaml to read config.yaml: pip install 'benchlab-linux-telemetry[edge]'"
+        raise Fault(message, Exit.CONFIG) from None
     return Document
 
 

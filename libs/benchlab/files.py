@@ -9,6 +9,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -24,14 +25,18 @@ _PATIENCE_S = 0.2
 _POLL_S = 0.005
 
 
-def write_atomic(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
+def write_atomic(
+    path: Path, data: bytes, mode: int = FILE_MODE, *, before: Callable[[], object] = lambda: None
+) -> None:
     """Replace a file so that a reader, or a power loss, sees the old content or the new, nothing between.
 
+    ``before`` is called when all is written and only the replacement is left; what it raises prevents that.
     Raises OSError; the old file is then untouched and no temporary file remains, nor when it is interrupted.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         _write_synced(temporary, data, mode)
+        before()
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

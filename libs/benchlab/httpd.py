@@ -1,4 +1,4 @@
-"""A small HTTP server for daemons: fixed paths, bounded requests, errors as JSON; docs/adr/0007 says why."""
+"""A small HTTP server for daemons: fixed paths, bounded requests, errors as JSON. docs/adr/0010 says why."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         methods = self.routes.get(path)
         if methods is None:
-            raise Refusal(404, f"{path} is not served here: {' and '.join(self.routes)} are")
+            raise Refusal(404, f"found {path}, expected {' or '.join(self.routes)}")
         if method not in methods:
             raise _not_allowed(method, methods)
         request = Request(method, path, self.headers)

@@ -41,6 +41,18 @@ def hold(path: Path) -> subprocess.Popen[str]:
     return holder
 
 
+def test_what_is_raised_before_the_replacement_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def no() -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        write_atomic(path, b"new", before=no)
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
 def test_replaced_file_has_the_new_content_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     target = tmp_path / "checkpoint.json"
     write_atomic(target, b"old")

@@ -43,6 +43,13 @@ def test_ready_watchdog_and_stopping_in_this_order(begin: Begin, manager: socket
     assert message == b"STOPPING=1"
 
 
+def test_an_end_after_which_the_program_goes_on_is_no_end_to_the_manager(begin: Begin, manager: socket.socket) -> None:
+    env = {"NOTIFY_SOCKET": manager.getsockname()}
+    begin(Quiet(), env=env, goes_on=lambda: True).end()
+    begin(Quiet(), env=env, goes_on=lambda: False).end()
+    assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"READY=1", b"STOPPING=1"]
+
+
 def test_no_watchdog_where_none_is_asked_for(begin: Begin, manager: socket.socket) -> None:
     daemon = begin(Quiet(), env={"NOTIFY_SOCKET": manager.getsockname()})
     assert manager.recv(100) == b"READY=1"

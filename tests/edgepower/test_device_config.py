@@ -261,6 +261,42 @@ def test_what_was_edited_meanwhile_is_not_lost_by_a_change(tmp_path: Path) -> No
     assert "crucial" in text and "port: 9200" in text and "jetson_temp_gpu_celsius: true" in text
 
 
+@pytest.mark.parametrize("how", ["enable", "adopt"])
+def test_what_is_edited_at_the_very_moment_of_a_change_is_not_lost(how: str, tmp_path: Path) -> None:
+    edits = [SEED.replace("important", "crucial"), SEED.replace("important", "decisive").replace("9101 ", "9191 ")]
+
+    def check(device: object) -> None:
+        if armed and edits:
+            config.path.write_text(edits.pop(0))
+
+    armed = False
+    (tmp_path / "config.yaml").write_text(SEED)
+    config = DeviceConfig(tmp_path / "config.yaml", check)
+    armed = True
+    if how == "enable":
+        config.enable({"jetson_temp_gpu_celsius": True})
+    else:
+        config.adopt({"metrics": {"jetson_temp_gpu_celsius": True}})
+    text = config.path.read_text()
+    assert "decisive" in text and "jetson_temp_gpu_celsius: true" in text
+    assert (config.settings.reload_port, config.metrics["jetson_temp_gpu_celsius"]) == (9191, True)
+
+
+def test_a_file_that_somebody_writes_all_the_time_is_left_to_them(tmp_path: Path) -> None:
+    def check(device: object) -> None:
+        if armed:
+            config.path.write_text(SEED)
+
+    armed = False
+    config = config_of(tmp_path, SEED)
+    config = DeviceConfig(config.path, check)
+    armed = True
+    with pytest.raises(Fault, match="written by somebody else all the time"):
+        config.enable({"jetson_temp_gpu_celsius": True})
+    assert config.path.read_text() == SEED and list(tmp_path.iterdir()) == [config.path]
+    assert config.metrics["jetson_temp_gpu_celsius"] is False
+
+
 def test_a_file_that_cannot_be_written_changes_nothing_and_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ from support.edge_fixtures import FIXTURES, load, plant
 from support.emulated_shelly import EmulatedShelly
 from support.processes import ended, until
 from support.recorded_sysfs import RecordedRapl
-from support.tree import REPOSITORY
+from support.tree import REPOSITORY, program_env
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -227,10 +227,12 @@ def test_a_device_that_vanishes_leaves_metrics_and_comes_back(start: Start, tmp_
 def test_a_reload_changes_interval_and_device_without_a_restart(start: Start, tmp_path: Path) -> None:
     exporter = Exporter(start, tmp_path, SIMULATED, "--simulate")
     until(lambda: exporter.value("power_total_watts"))
+    until(lambda: "power_gpu_watts: false" in exporter.path.read_text())
     exporter.path.write_text(SIMULATED.replace("jetson_orin", "raspberry_pi").replace("0.2", "0.3"))
     assert ask(exporter.reload_port, "POST", "/reload")[2] == b"Config reload triggered"
     until(lambda: exporter.events("edge.raspberry_pi"))
-    assert "jetson" not in exporter.metrics()
+    until(lambda: "raspberry_pi_temp" in exporter.path.read_text())
+    assert "jetson_orin" not in exporter.metrics()
     assert exporter.process.poll() is None
     exporter.path.write_text("device_type: [")
     ask(exporter.reload_port, "POST", "/reload")
@@ -327,6 +329,13 @@ def test_a_document_with_an_error_ends_the_program_with_one_line(
     done = run("edgepower", "--device-config", str(path), "--root", str(tmp_path))
     assert done.returncode == 3
     assert words in done.stderr and str(path) in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_without_the_library_for_its_document_the_program_says_what_installs_it(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['ruamel'] = None; from edgepower.main import main; sys.exit(main(['--simulate']))"
+    done = subprocess.run([sys.executable, "-c", code], env=program_env(), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 3
+    assert "needs ruamel.yaml" in done.stderr and "[edge]" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_another_address_without_a_token_is_refused_before_anything_is_served(run: Run, tmp_path: Path) -> None:
