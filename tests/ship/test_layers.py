@@ -76,9 +76,15 @@ def test_no_module_of_an_app_hides_another_one_when_run_as_a_script(app: Path) -
 @pytest.mark.parametrize(
     "module",
     [
-        "telemetryd", "benchlabd", "pipeline_probes", "pipeline_probes.r5c_capture", "muxd", "retentiond", "cx_exporter",
+        "telemetryd",
+        "benchlabd",
+        "pipeline_probes",
+        "pipeline_probes.r5c_capture",
+        "muxd",
+        "retentiond",
+        "cx_exporter",
         "edgepower",
-    ],  # fmt: skip
+    ],
 )
 def test_daemon_loads_nothing_that_only_people_need(module: str) -> None:
     module = module if "." in module else f"{module}.main"
