@@ -1,0 +1,1 @@
+"""pimon: a Raspberry Pi or any small Linux host: its state, its battery and its busiest processes."""
