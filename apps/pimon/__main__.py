@@ -1,0 +1,5 @@
+"""``python -m pimon``."""
+
+from pimon.main import main
+
+raise SystemExit(main())
