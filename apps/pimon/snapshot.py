@@ -173,7 +173,7 @@ class BatterySample:
 
     With several, ``power_w`` is their sum and ``capacity_pct`` their mean weighted by size, or plain where that is not
     known; voltage and current are those of one battery only, so that they are None. ``status`` is Discharging if one
-    of them is.
+    of them is. ``why`` names what could not be read and what was found there.
     """
 
     status: str | None = None
@@ -181,6 +181,7 @@ class BatterySample:
     current_a: float | None = None
     power_w: float | None = None
     capacity_pct: float | None = None
+    why: str | None = None
     batteries: tuple[Battery, ...] = ()
 
 
@@ -188,15 +189,16 @@ class BatterySample:
 class Process:
     """One process. (``pid``, ``start_time_s``) tells it from all others; ``start_time_s`` is epoch seconds.
 
-    ``cpu_pct`` is percent of one core since the sample before, so that it may exceed 100; ``mem_pct`` percent of the
-    memory. ``command_line`` is there only if it was asked for: it may hold secrets. ``user`` is not in the event.
+    ``cpu_pct`` is percent of one core since the sample before, so that it may exceed 100, and None on the first sample;
+    ``mem_pct`` percent of the memory. ``command_line`` is there only if it was asked for: it may hold secrets.
+    ``user`` is not in the event.
     """
 
     pid: int
     name: str
     start_time_s: float
-    cpu_pct: float
-    mem_pct: float
+    cpu_pct: float | None = None
+    mem_pct: float | None = None
     command_line: str | None = None
     user: str | None = None
 

@@ -127,6 +127,16 @@ class EdgePower(Section, frozen=True):
     server_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
 
 
+class PiMon(Section, frozen=True):
+    """``[pimon]``: the HTTP API of a small host; ``rate_limit`` is requests a minute and client, 0 is off."""
+
+    host: Host = "0.0.0.0"
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 8585
+    cache_seconds: Annotated[float, Meta(ge=0, le=3600)] = 2.0
+    rate_limit: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    debug: bool = False
+
+
 class Config(Section, frozen=True):
     """The whole configuration."""
 
@@ -141,6 +151,7 @@ class Config(Section, frozen=True):
     mux: Mux = msgspec.field(default_factory=Mux)
     sinks: Sinks = msgspec.field(default_factory=Sinks)
     edgepower: EdgePower = msgspec.field(default_factory=EdgePower)
+    pimon: PiMon = msgspec.field(default_factory=PiMon)
 
 
 OWN_VARIABLES = {
@@ -158,5 +169,10 @@ OWN_VARIABLES = {
     "CONFIG_SERVER_URL": "edgepower.server_url",
     "CONFIG_TIMEOUT": "edgepower.server_timeout_s",
     "LOCAL_CONFIG_PATH": "edgepower.config_path",
+    "PISTAT_HOST": "pimon.host",
+    "PISTAT_PORT": "pimon.port",
+    "PISTAT_CACHE_SECONDS": "pimon.cache_seconds",
+    "PISTAT_RATE_LIMIT": "pimon.rate_limit",
+    "PISTAT_DEBUG": "pimon.debug",
 }
 """Variables with a name of their own, beside ``BENCHLAB_<SECTION>_<KEY>``, which wins where both are set."""

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -30,21 +30,27 @@ JSON = "application/json"
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked; the path has no query, and the body is empty where none was expected."""
+    """What was asked: ``query`` is what follows the ``?``, and the body is empty where none was expected.
+
+    ``client`` is the address that asks.
+    """
 
     method: str
     path: str
     headers: Message
     body: bytes = b""
+    query: str = ""
+    client: str = ""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered."""
+    """What is answered; ``headers`` beside those of type and length."""
 
     body: bytes
     content_type: str = JSON
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Refusal(Exception):
@@ -176,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             route, request = self._find(method)
             if method == "POST":
-                request = Request(method, request.path, request.headers, self._read_body())
+                request = replace(request, body=self._read_body())
             answer = route(request)
         except Refusal as refusal:
             # the body may not have been read, and must not be taken for the next request
@@ -189,13 +195,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Return what serves the request. Raises Refusal."""
         if method == "GET" and self.headers.get("Content-Length", "0") != "0":
             self.close_connection = True  # nobody reads what a GET brings along
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
         methods = self.routes.get(path)
         if methods is None:
             raise Refusal(404, f"found {path}, expected {' or '.join(self.routes)}")
         if method not in methods:
             raise _not_allowed(method, methods)
-        request = Request(method, path, self.headers)
+        request = Request(method, path, self.headers, query=query, client=str(self.client_address[0]))
         self.guard(request)
         return methods[method], request
 
@@ -235,7 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep quiet: a scrape every second is no news."""
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._answer(json_answer(refusal.content, refusal.status), refusal.headers)
+        self._answer(replace(json_answer(refusal.content, refusal.status), headers=refusal.headers))
         if self.close_connection:
             self._hear_out()
 
@@ -251,11 +257,11 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             pass  # it went away, or has nothing more to say
 
-    def _answer(self, answer: Answer, headers: Mapping[str, str] | None = None) -> None:
+    def _answer(self, answer: Answer) -> None:
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
-        for name, value in (headers or {}).items():
+        for name, value in answer.headers.items():
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from benchlab.catalog import lookup
-from benchlab.chips.ina260 import Bus
+from benchlab.chips.i2c import Bus, open_bus
 from benchlab.daemon import Absent, Transient
 from benchlab.errors import Exit, Fault
 from edgepower.collectors import BaseCollector, Options, get_collector
-from edgepower.collectors.ina260_meter import open_bus
 from support.edge_fixtures import FIXTURES, plant
 from support.fake_i2c import FakeBus, ina260
 from support.recorded_sysfs import RecordedRapl
@@ -231,7 +230,7 @@ def test_missing_vcgencmd_says_what_brings_it(tmp_path: Path) -> None:
 
 
 def test_hanging_vcgencmd_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgepower.collectors.vcgencmd.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("benchlab.host.vcgencmd.TIMEOUT_S", 0.2)
     config = {"vcgencmd": vcgencmd(tmp_path, "exec sleep 60")}
     collector = board("raspberry_pi", plant(tmp_path, PI_5), raspberry_pi=config)
     collector.get_metrics()

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from benchlab.chips.ina260 import Bus
+from benchlab.chips.i2c import Bus
 from benchlab.daemon import Absent, Transient
 from benchlab.errors import Exit, Fault
 from benchlab.event import Scalar

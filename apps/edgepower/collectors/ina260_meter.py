@@ -7,11 +7,10 @@ from typing import Annotated
 import msgspec
 
 from benchlab.chips import ina260
+from benchlab.chips.i2c import Bus, no_bus, open_bus
 from benchlab.daemon import Absent, Transient
 from edgepower.collectors.base import CURRENT, TOTAL, VOLTAGE, Options, Scope
 from edgepower.collectors.monitors import SINGLE, Monitors
-
-_NO_SMBUS2 = "pip install 'benchlab-linux-telemetry[i2c]'"
 
 
 class Ina260Config(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,7 +33,7 @@ class SupplyMeter:
         self._options = options
         self._may_use_i2c = may_use_i2c
         self._monitors = Monitors(options.root, SINGLE)
-        self._bus: ina260.Bus | None = None
+        self._bus: Bus | None = None
         self._chip: ina260.Ina260 | None = None
         self.window_ms: float | None = None
 
@@ -69,19 +68,9 @@ class SupplyMeter:
             try:
                 self._bus = (self._options.open_bus or open_bus)(number)
             except OSError as error:
-                raise ina260.no_bus(error, f"/dev/i2c-{number}") from None
+                raise no_bus(error, f"/dev/i2c-{number}") from None
             self._chip = ina260.Ina260(self._bus, self._config.address)
         return self._chip
-
-
-def open_bus(number: int) -> ina260.Bus:
-    """Open ``/dev/i2c-N``. Raises OSError, or Absent without the library; imported here: few boards have the chip."""
-    try:
-        from smbus2 import SMBus
-    except ImportError:
-        raise Absent("smbus2 is not installed", _NO_SMBUS2) from None
-    bus: ina260.Bus = SMBus(number)
-    return bus
 
 
 def _metrics(voltage_v: float, current_a: float, power_w: float) -> dict[str, float]:

@@ -15,10 +15,10 @@ import msgspec
 
 from benchlab.chips import pmic
 from benchlab.daemon import Absent, Transient
+from benchlab.host.vcgencmd import ask
 from edgepower.collectors.base import TOTAL, BaseCollector, Options, Scope, Stamp, metric_part, section, told
 from edgepower.collectors.host_metrics import HostMetrics, board_model
 from edgepower.collectors.ina260_meter import Ina260Config, SupplyMeter
-from edgepower.collectors.vcgencmd import ask
 
 PMIC_OUTPUT = "raspberry_pi_pmic_output_watts"
 ESTIMATE = "raspberry_pi_input_estimate_watts"

@@ -6,10 +6,10 @@ an error; so registers are read as blocks of two bytes. Source: Texas Instrument
 
 from __future__ import annotations
 
-import errno
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from benchlab.daemon.source import Absent, Transient
+from benchlab.chips.i2c import Bus, signed, unanswered
+from benchlab.daemon.source import Absent
 
 ADDRESS = 0x40
 ADDRESSES = range(0x40, 0x50)
@@ -27,15 +27,6 @@ _RELATIVES = {0x2260: "an INA226"}
 _REVISION = 0x000F
 _CONVERSIONS_US = (140, 204, 332, 588, 1100, 2116, 4156, 8244)
 _AVERAGES = (1, 4, 16, 64, 128, 256, 512, 1024)
-_ENABLE_FIX = "sudo raspi-config nonint do_i2c 0 (elsewhere: modprobe i2c-dev), and join the group i2c"
-
-
-class Bus(Protocol):
-    """What is asked of an I2C bus: the one method of smbus2.SMBus that is needed."""
-
-    def read_i2c_block_data(self, i2c_addr: int, register: int, length: int) -> list[int]:
-        """Return ``length`` bytes from a register on. Raises OSError: ENXIO or EREMOTEIO if nobody answers."""
-        ...
 
 
 class Measurement(NamedTuple):
@@ -51,11 +42,15 @@ class Measurement(NamedTuple):
 
 
 class Ina260:
-    """The chip at an address. It is asked who it is before anything else, and again after it has been gone."""
+    """The chip at an address, which is chosen by ``setting``.
 
-    def __init__(self, bus: Bus, address: int = ADDRESS) -> None:
+    It is asked who it is before anything else, and again after it has been gone.
+    """
+
+    def __init__(self, bus: Bus, address: int = ADDRESS, setting: str = "ina260.address") -> None:
         self._bus = bus
         self._address = address
+        self._setting = setting
         self._is_known = False
         self.window_ms: float | None = None
 
@@ -67,7 +62,7 @@ class Ina260:
         if not self._is_known:
             self._identify()
             self._is_known = True
-        current_a = _signed(self._register(CURRENT)) * AMPERES_PER_BIT
+        current_a = signed(self._register(CURRENT)) * AMPERES_PER_BIT
         voltage_v = self._register(VOLTAGE) * VOLTS_PER_BIT
         magnitude_w = self._register(POWER) * WATTS_PER_BIT
         return Measurement(voltage_v, current_a, voltage_v * current_a, magnitude_w)
@@ -79,7 +74,7 @@ class Ina260:
             what = "bytes in the wrong order" if is_swapped else _RELATIVES.get(die, "another chip")
             found = f"{what} (maker 0x{maker:04x}, die 0x{die:04x})"
             wanted = f"an INA260 (0x{TEXAS_INSTRUMENTS:04x}, 0x{INA260:04x})"
-            raise Absent(f"I2C address 0x{self._address:02x}: found {found}, expected {wanted}", "set ina260.address")
+            raise Absent(f"I2C address 0x{self._address:02x}: found {found}, expected {wanted}", f"set {self._setting}")
         configuration = self._register(CONFIGURATION)
         self.window_ms = averaging_us(configuration) / 1e3
 
@@ -88,7 +83,7 @@ class Ina260:
             high, low = self._bus.read_i2c_block_data(self._address, number, 2)
         except OSError as error:
             self._is_known = False
-            raise unanswered(error, self._address) from None
+            raise unanswered(error, self._address, self._setting) from None
         return high << 8 | low
 
 
@@ -96,27 +91,6 @@ def averaging_us(configuration: int) -> int:
     """Return the time in µs that a reading is averaged over, voltage and current converted by turns."""
     average = _AVERAGES[configuration >> 9 & 7]
     return average * (_CONVERSIONS_US[configuration >> 6 & 7] + _CONVERSIONS_US[configuration >> 3 & 7])
-
-
-def unanswered(error: OSError, address: int) -> Absent | Transient:
-    """Return what a failed transfer means."""
-    at = f"I2C address 0x{address:02x}"
-    if error.errno == errno.EBUSY:
-        return Absent(f"{at}: a driver of the kernel has it", "read it through hwmon, or unbind the driver")
-    if error.errno in (errno.ENXIO, errno.EREMOTEIO):
-        return Absent(
-            f"{at}: nobody answers", "check the wiring (i2cdetect -y 1 shows who is there), set ina260.address"
-        )
-    return Transient(f"{at}: {error.strerror or error}")
-
-
-def no_bus(error: OSError, path: str) -> Absent:
-    """Return what a bus that cannot be opened means."""
-    return Absent(f"{path}: {error.strerror or error}", _ENABLE_FIX)
-
-
-def _signed(word: int) -> int:
-    return word - 0x10000 if word & 0x8000 else word
 
 
 def _swapped(word: int) -> int:

@@ -59,6 +59,10 @@ class CpuUsage:
         online = tuple(n for n in times if n != TOTAL)
         return Usage(busy.pop(TOTAL, None), busy, online, rates.get("ctxt"))
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
 
 def _parse_stat(data: bytes) -> tuple[dict[int, Times], int]:
     """Return busy and idle ticks by core (TOTAL for all), and the count of context switches."""

@@ -23,7 +23,7 @@ _MIN_FIELDS = 14
 
 
 class Disk(msgspec.Struct, frozen=True):
-    """One disk: bytes since boot, requests in hand, and what is known since the reading before.
+    """One disk: bytes and requests since boot, requests in hand, and what is known since the reading before.
 
     Rates are per second, waits milliseconds per request, ``busy`` percent; a wait needs a request.
     """
@@ -31,6 +31,8 @@ class Disk(msgspec.Struct, frozen=True):
     read_b: int
     write_b: int
     in_flight: int
+    reads: int
+    writes: int
     read_b_s: float | None
     write_b_s: float | None
     reads_s: float | None
@@ -107,6 +109,8 @@ def _disk(stats: dict[str, int], rates: dict[str, float]) -> Disk:
         read_b=stats["read_b"],
         write_b=stats["write_b"],
         in_flight=stats["in_flight"],
+        reads=stats["reads"],
+        writes=stats["writes"],
         read_b_s=rates.get("read_b"),
         write_b_s=rates.get("write_b"),
         reads_s=rates.get("reads"),

@@ -2,19 +2,27 @@
 
 Source: Documentation/ABI/testing/sysfs-class-power of the Linux kernel. Its units are microvolts, microamperes and
 microwatts; the sign of a battery's current is its driver's choice, so that the direction is taken from ``status``.
+Only the standard library is needed.
 """
 
 from __future__ import annotations
 
+import errno
+from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
 
 POWER_SUPPLY = "sys/class/power_supply"
 
+_NOT_TOLD = (errno.ENOENT, errno.ENODATA, errno.EINVAL, errno.ENOTSUP)
+_SHOWN = 40
 
-class Supply(msgspec.Struct, frozen=True):
-    """One supply; None is what it does not tell. ``current_a`` and ``power_w`` have the sign that the driver gives."""
+
+@dataclass(frozen=True)
+class Supply:
+    """One supply; None is what it does not tell. ``current_a`` and ``power_w`` have the sign that the driver gives.
+
+    ``faults`` says of each file that is there and could not be read as a number what was found instead.
+    """
 
     name: str
     kind: str
@@ -24,6 +32,12 @@ class Supply(msgspec.Struct, frozen=True):
     current_a: float | None
     power_w: float | None
     capacity_pct: float | None
+    is_present: bool = True
+    energy_wh: float | None = None
+    energy_full_wh: float | None = None
+    charge_ah: float | None = None
+    charge_full_ah: float | None = None
+    faults: tuple[str, ...] = ()
 
     @property
     def is_discharging(self) -> bool:
@@ -48,33 +62,49 @@ class PowerSupplies:
 
     def read(self) -> list[Supply]:
         """Return the supplies by name. Never raises: where there are none, the list is empty."""
-        return [_supply(place) for place in sorted(self._root.glob("*")) if _text(place / "scope") != "Device"]
+        places = (_Place(folder) for folder in sorted(self._root.glob("*")))
+        return [place.supply() for place in places if place.text("scope") != "Device"]
 
 
-def _supply(place: Path) -> Supply:
-    online = _number(place / "online")
-    return Supply(
-        name=place.name,
-        kind=_text(place / "type") or "",
-        status=_text(place / "status"),
-        online=None if online is None else bool(online),
-        voltage_v=_number(place / "voltage_now", 1e6),
-        current_a=_number(place / "current_now", 1e6),
-        power_w=_number(place / "power_now", 1e6),
-        capacity_pct=_number(place / "capacity"),
-    )
+class _Place:
+    """The folder of one supply, and what was wrong with its files."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._faults: list[str] = []
 
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:  # not told, gone, or no value at the moment: all the same
-        return None
+    def supply(self) -> Supply:
+        online, present = self._number("online"), self._number("present")
+        return Supply(
+            name=self._folder.name,
+            kind=self.text("type") or "",
+            status=self.text("status"),
+            online=None if online is None else bool(online),
+            voltage_v=self._number("voltage_now", 1e6),
+            current_a=self._number("current_now", 1e6),
+            power_w=self._number("power_now", 1e6),
+            capacity_pct=self._number("capacity"),
+            is_present=present != 0,
+            energy_wh=self._number("energy_now", 1e6),
+            energy_full_wh=self._number("energy_full", 1e6),
+            charge_ah=self._number("charge_now", 1e6),
+            charge_full_ah=self._number("charge_full", 1e6),
+            faults=tuple(self._faults),
+        )
 
+    def text(self, name: str) -> str | None:
+        path = self._folder / name
+        try:
+            return path.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError as error:
+            if error.errno not in _NOT_TOLD:
+                self._faults.append(f"{path}: {error.strerror}")
+            return None
 
-def _number(path: Path, per_unit: float = 1.0) -> float | None:
-    text = _text(path)
-    try:
-        return int(text) / per_unit if text else None
-    except ValueError:
-        return None
+    def _number(self, name: str, per_unit: float = 1.0) -> float | None:
+        text = self.text(name)
+        try:
+            return int(text) / per_unit if text else None
+        except ValueError:
+            self._faults.append(f"{self._folder / name}: found {text!r:.{_SHOWN}}, expected an integer")
+            return None
