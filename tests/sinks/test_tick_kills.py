@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -42,6 +43,10 @@ def stored_ticks(session: Session) -> int:
         return 0
 
 
+def has_more(session: Session, than: int, writer: threading.Thread) -> bool:
+    return stored_ticks(session) > than or not writer.is_alive()
+
+
 @pytest.mark.xdist_group("long")
 def test_ten_kills_leave_every_tick_once(start: Start, tmp_path: Path) -> None:
     session, end, random = new_session(tmp_path, "killed", node="pi"), threading.Event(), Random(11)
@@ -52,8 +57,7 @@ def test_ten_kills_leave_every_tick_once(start: Start, tmp_path: Path) -> None:
         for life in range(KILLS):
             process = start("muxd", *where, "--prom-bind", f"127.0.0.1:{free_port()}")
             if life % 2 == 0:  # however slow the machine is, some lives get somewhere
-                before = stored_ticks(session)
-                until(lambda before=before: stored_ticks(session) > before or not writer.is_alive(), 60)
+                until(partial(has_more, session, stored_ticks(session), writer), 60)
             time.sleep(random.uniform(0.2, 0.9))
             process.send_signal(signal.SIGKILL)
             process.wait()
