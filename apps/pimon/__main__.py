@@ -1,4 +1,4 @@
-"""``python -m pimon``."""
+"""``python -m pimon``: the collector, or with ``--db`` the stand-alone logger, which loads nothing but psutil."""
 
 from pimon.main import main
 
