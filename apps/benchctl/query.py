@@ -19,7 +19,8 @@ EXAMPLES = """\
   benchctl query "SELECT * FROM pair_summary"
   benchctl query --session lab-1 --csv "SELECT ts_ns, lat_ms, power_w FROM latency ORDER BY ts_ns" > latency.csv
   benchctl query --json "SELECT text FROM bookmark"
-tables: latency, dropped, signal, bookmark; views: pair_summary, signal_latest (references/schema.md)"""
+tables: latency, dropped, signal, bookmark, system_sample, cpu_core, process_sample
+views: pair_summary, signal_latest, training_view (references/schema.md)"""
 
 FILE = "telemetry.db"
 BUSY_S = 5.0

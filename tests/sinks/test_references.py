@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchlab import telemetry_schema
 from benchlab.session import Session
 from support.mux_scenarios import T0
 from support.mux_sessions import MS, append, make_session, meta, mux_closed, power, record, stage
@@ -90,7 +91,7 @@ def documented(table: str) -> list[str]:
     return [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)]
 
 
-@pytest.mark.parametrize("table", ["latency", "dropped", "signal", "bookmark", "cursor"])
+@pytest.mark.parametrize("table", [*("latency", "dropped", "signal", "bookmark", "cursor"), *telemetry_schema.TABLES])
 def test_every_column_is_documented(session: Session, table: str) -> None:
     columns = [row[1] for row in asked(session, f"PRAGMA table_info({table})")]
     assert sorted(documented(table)) == sorted(columns)
@@ -103,7 +104,7 @@ def test_every_table_and_view_is_documented(session: Session) -> None:
     assert f"last migration: {version}." in SCHEMA
 
 
-@pytest.mark.parametrize("view", ["pair_summary", "signal_latest"])
+@pytest.mark.parametrize("view", ["pair_summary", "signal_latest", "training_view"])
 def test_every_column_of_a_view_is_documented(session: Session, view: str) -> None:
     (paragraph,) = re.findall(rf"^`{view}`: (.*?)(?:\n\n|\Z)", SCHEMA, re.MULTILINE | re.DOTALL)
     columns = {row[1] for row in asked(session, f"PRAGMA table_info({view})")}

@@ -9,7 +9,7 @@ import msgspec
 
 from benchlab.errors import Fault
 from benchlab.event import BOOKMARK, Aligned, Event
-from benchlab.log.reader import BadLine, StreamReader
+from benchlab.log.reader import BadLine, ReaderState, StreamReader
 from benchlab.log.reader import Batch as LineBatch
 from benchlab.log.vouched import Vouched
 from muxd.checkpoint import FILE as CHECKPOINT
@@ -20,6 +20,8 @@ from muxd.sinks.sink import Record, Transient
 LATENCY_STREAM = f"aligned/{LATENCY_FILE}"
 SIGNALS_STREAM = f"aligned/{SIGNALS_FILE}"
 BOOKMARKS_STREAM = "raw/bookmarks.jsonl"
+PIMON_STREAM = "raw/pimon.jsonl"
+PI_SYSTEM, PI_BATTERY, PI_PROCESSES = "pi.system", "pi.battery", "pi.processes"
 
 CHUNK_BYTES = 256 * 1024  # of one stream in one batch
 NS_PER_S = 1_000_000_000
@@ -28,19 +30,21 @@ NS_PER_S = 1_000_000_000
 class _Stream(NamedTuple):
     name: str
     row_type: type[Event] | type[Aligned]
+    sources: tuple[str, ...] = ()  # of a raw stream; of an aligned one all are taken
 
     @property
     def is_raw(self) -> bool:
         return self.name.startswith("raw/")
 
     def takes(self, row: Event | Aligned) -> bool:
-        return not self.is_raw or row.source == BOOKMARK
+        return not self.is_raw or row.source in self.sources
 
 
 STREAMS = (
     _Stream(LATENCY_STREAM, Aligned),
     _Stream(SIGNALS_STREAM, Aligned),
-    _Stream(BOOKMARKS_STREAM, Event),
+    _Stream(BOOKMARKS_STREAM, Event, (BOOKMARK,)),
+    _Stream(PIMON_STREAM, Event, (PI_SYSTEM, PI_BATTERY, PI_PROCESSES)),  # aligned rows have no tables
 )
 
 
@@ -96,10 +100,14 @@ class Word:
 
 
 class Feed:
-    """A session as its sinks read it. It keeps no place: what is read from the same cursors is the same."""
+    """A session as its sinks read it: what is read from the same cursors is the same.
+
+    It remembers how a raw stream was read up to its cursor, only so as not to read that again.
+    """
 
     def __init__(self, session_dir: Path) -> None:
         self._dir = session_dir
+        self._places: dict[str, ReaderState] = {}
         self.word = Word(session_dir)
 
     def mismatch(self, cursors: Cursors, word: Checkpointed) -> str | None:
@@ -143,8 +151,8 @@ class Feed:
     def _read_into(self, batch: Batch, stream: _Stream, word: Checkpointed) -> bool:
         """Add the next chunk of a stream to a batch and tell whether there was one. Raises Fault, OSError, Transient.
 
-        A raw stream is read from its beginning, for the verdict on a line whose time jumps depends on the lines
-        before; what lies before the cursor is not handed out again.
+        A raw stream is read from its beginning, or from where this reader left it, for the verdict on a line whose
+        time jumps depends on the lines before; what lies before the cursor is not handed out again.
         """
         path, limit = self._dir / stream.name, word.length(stream.name)
         offset = batch.cursors[stream.name].offset if stream.name in batch.cursors else 0
@@ -152,7 +160,12 @@ class Feed:
             return False
         start = 0 if stream.is_raw else offset
         with StreamReader(path, stream.row_type, start, chunk_bytes=CHUNK_BYTES, limit=limit) as reader:
+            place = self._places.pop(stream.name, None)
+            if place is not None and place.offset == offset:
+                reader.restore(place)
             found = _beyond(reader, offset, final=word.final)
+            if stream.is_raw:
+                self._places[stream.name] = reader.state()
         if found.end <= offset:
             _check_length(path, stream, limit)
             return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from benchlab import telemetry_schema
 from muxd.sinks.sink import Transient
 
 _FIRST = """
@@ -64,10 +65,24 @@ SELECT session, source, dev, key, MAX(ts_ns) AS ts_ns, value, text, sim
 FROM signal GROUP BY session, source, dev, key;
 """
 
-MIGRATIONS = (_FIRST,)
-"""Migration ``n`` (from 1) leads from ``PRAGMA user_version`` n - 1 to n."""
 
-TABLES = ("latency", "dropped", "signal", "bookmark")
+def _first(connection: sqlite3.Connection) -> None:
+    telemetry_schema.run(connection, _FIRST)
+
+
+def _second(connection: sqlite3.Connection) -> None:
+    """The tables of the telemetry logger, which the store has already if that program made it."""
+    lacking = telemetry_schema.missing_columns(connection)
+    if lacking:
+        raise Transient(f"its table system_sample has no column {', '.join(lacking)}: no telemetry logger made it")
+    telemetry_schema.bring_up_to_date(connection)
+
+
+MIGRATIONS = (_first, _second)
+"""Migration ``n`` (from 1) leads from ``PRAGMA user_version`` n - 1 to n, within a transaction."""
+
+TABLES = ("latency", "dropped", "signal", "bookmark", "system_sample")
+"""Those with a session in each row; what belongs to a row of ``system_sample`` goes with it."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -75,5 +90,8 @@ def migrate(connection: sqlite3.Connection) -> None:
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     if found > len(MIGRATIONS):
         raise Transient(f"the store is of version {found}, expected at most {len(MIGRATIONS)}: a newer muxd made it")
-    for version, script in enumerate(MIGRATIONS[found:], found + 1):
-        connection.executescript(f"BEGIN IMMEDIATE;{script};PRAGMA user_version = {version};COMMIT;")
+    for version, change in enumerate(MIGRATIONS[found:], found + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        change(connection)
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("COMMIT")

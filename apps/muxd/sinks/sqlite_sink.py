@@ -14,9 +14,11 @@ from benchlab.config import Config
 from benchlab.files import FILE_MODE, make_dir, share
 from benchlab.session import Session
 from muxd.sinks.cursor import Cursor, Cursors
+from muxd.sinks.feed import PIMON_STREAM
 from muxd.sinks.sink import Record, Rejected, StoreChanged, Transient
 from muxd.sinks.sqlite_rows import INSERT, Rows, Unfit
 from muxd.sinks.sqlite_schema import TABLES, migrate
+from muxd.sinks.sqlite_ticks import Ticks
 
 FILE = "telemetry.db"
 LOCK_WAIT_S = 1.0
@@ -57,6 +59,7 @@ class SqliteSink:
         self._path = path
         self._session = session
         self._rows = Rows(session, node)
+        self._ticks = Ticks(session, node)
         self._now = now
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
@@ -80,8 +83,7 @@ class SqliteSink:
         with self._told():
             connection = self._begun()
             try:
-                for table, rows in self._rows.grouped(batch).items():
-                    connection.executemany(_INSERT[table], rows)
+                self._insert(connection, batch)
             except (Unfit, sqlite3.Error, OverflowError) as error:
                 if _is_of_the_store(error):
                     raise
@@ -133,6 +135,15 @@ class SqliteSink:
         query = "SELECT stream, generation, offset, hash FROM cursor WHERE session = ?"
         return {stream: Cursor(*rest) for stream, *rest in connection.execute(query, (self._session,))}
 
+    def _insert(self, connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+        """Insert the rows of records. Raises Unfit, sqlite3.Error, OverflowError."""
+        ticks = [record for record in records if record.stream == PIMON_STREAM]
+        others = [record for record in records if record.stream != PIMON_STREAM] if ticks else records
+        for table, rows in self._rows.grouped(others).items():
+            connection.executemany(_INSERT[table], rows)
+        for record in ticks:
+            self._ticks.insert(connection, record)
+
     def _save(self, connection: sqlite3.Connection, batch: Sequence[Record], cursors: Cursors) -> None:
         simulated = {record.stream for record in batch if record.event.sim}
         rows = [(self._session, s, c.generation, c.offset, c.hash, s in simulated) for s, c in cursors.items()]
@@ -144,8 +155,7 @@ class SqliteSink:
         connection.execute("BEGIN IMMEDIATE")
         for record in batch:
             try:
-                for table, row in self._rows.of(record):
-                    connection.execute(_INSERT[table], row)
+                self._insert(connection, [record])
             except (Unfit, sqlite3.Error, OverflowError) as error:
                 if _is_of_the_store(error):
                     raise
