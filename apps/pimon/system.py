@@ -74,7 +74,7 @@ class SystemReader:
             told.update()
         answers = told.answers if told is not None else {}
         usage = self._known(self._usage.read)
-        cores = usage.online if usage else ()
+        cores = usage.online if usage else self._cores()
         clocks = self._known(lambda: self._frequency.read(cores)) or {}
         load = self._known(self._load.read) or (None, None, None)
         memory = self.memory()
@@ -148,6 +148,11 @@ class SystemReader:
         except Transient as error:
             self._why.append(str(error))
             return None
+
+    def _cores(self) -> tuple[int, ...]:
+        """Return the cores by sysfs, where /proc/stat does not tell which are online."""
+        names = (place.name[3:] for place in self._root.glob("sys/devices/system/cpu/cpu[0-9]*"))
+        return tuple(sorted(int(name) for name in names if name.isdecimal()))
 
     def _read_uptime(self) -> float:
         data = self._uptime.read()

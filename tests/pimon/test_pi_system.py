@@ -130,6 +130,13 @@ def test_garbage_in_one_file_is_named_and_hides_nothing_else(tmp_path: Path, fil
     assert said is None or (found.why is not None and said in found.why)
 
 
+def test_clock_of_the_cores_is_told_without_their_use(tmp_path: Path) -> None:
+    root = pi(tmp_path, "pi4")
+    (root / "proc/stat").unlink()
+    found = SystemReader(root, now_ns).read()
+    assert (found.cpu_freq_mhz, found.cpu_util_pct, len(found.cores)) == (1800.0, None, 4)
+
+
 def test_clock_that_steps_moves_the_start_and_a_tremor_does_not(tmp_path: Path) -> None:
     times = iter([NOW_NS, NOW_NS + 400_000_000, NOW_NS - 3600 * 10**9])
     reader = SystemReader(pi(tmp_path, "pi4"), lambda: next(times))
