@@ -234,6 +234,14 @@ def test_health_has_the_fields_of_both_descriptions(manage: Manage) -> None:
     assert found["devices"] == [{"device_type": "jetson_orin", "state": "down", "reason": "tegrastats not found"}]
 
 
+def test_health_tells_what_each_power_covers(manage: Manage) -> None:
+    managed = manage()
+    managed.device.scopes = {"power_total_watts": "module", "power_gpu_watts": "gpu"}
+    managed.source.sample()
+    (device,) = ask_json(managed.port, "GET", "/health")[1]["devices"]
+    assert device["scopes"] == {"power_total_watts": "module", "power_gpu_watts": "gpu"}
+
+
 def test_config_is_whole_but_for_its_secrets(manage: Manage) -> None:
     status, found = ask_json(manage().port, "GET", "/config")
     assert status == 200
