@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from benchlab.daemon import Absent, Reading
 from benchlab.event import Scalar
 from edgepower.collectors import BaseCollector, Stamp
-from edgepower.collectors.base import TOTAL
+from edgepower.collectors.base import TOTAL, told
 from edgepower.live import Device, Live
 
 Found = Callable[[Iterable[str]], None]
@@ -48,7 +48,7 @@ class EdgeSource:
         try:
             values = self._collector.get_metrics()
         except Exception as error:
-            self._live.failed(self._device, str(error), isinstance(error, Absent))
+            self._live.failed(self._device, told(error), isinstance(error, Absent))
             raise
         stamp = self._collector.stamp
         if stamp is not None and stamp.ts_ns == self._stamped_ns and not self._may_repeat:
