@@ -10,11 +10,14 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchlab.cli import free_port
 from benchlab.errors import Exit, Fault
 from benchlab.httpd import Refusal, Request
 from pimon.api.gzipped import MIN_SIZE, accepts_gzip
+from pimon.api.query import boolean, integer, parameters
 from pimon.api.rate_limit import MAX_CLIENTS, RateLimit
 from pimon.api.server import Server
 from support.pimon_api import FakeSampler, ask, get, served
@@ -119,6 +122,25 @@ def test_a_short_answer_is_not_worth_packing(api: Server) -> None:
 )
 def test_gzip_is_sent_only_to_those_who_take_it(header: str, accepted: bool) -> None:
     assert accepts_gzip(header) is accepted
+
+
+@given(st.text())
+def test_any_header_is_an_answer(header: str) -> None:
+    assert accepts_gzip(header) in (True, False)
+
+
+@given(
+    st.text(alphabet=st.characters(codec="latin-1")) | st.from_regex(r"(block|limit|x)=[%&=a-f0-9]*", fullmatch=True)
+)
+def test_any_query_is_parameters_or_400(query: str) -> None:
+    request = Request("GET", "/stats", None, query=query)  # type: ignore[arg-type]
+    try:
+        asked = parameters(request, "block", "limit")
+        assert set(asked) <= {"block", "limit"}
+        assert 1 <= integer(asked, "limit", 10, 100) <= 100
+        assert boolean(asked, "block", False) in (True, False)
+    except Refusal as refusal:
+        assert refusal.status == 400 and "expected" in str(refusal)
 
 
 def test_every_answer_may_not_be_cached_nor_guessed_at(api: Server) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchlab import config
 from benchlab.errors import Exit, Fault
@@ -84,6 +88,27 @@ def test_a_mistake_is_one_line_with_file_and_line(text: str | bytes, words: str,
     assert caught.value.code is Exit.CONFIG
     assert caught.value.message.startswith(f"{path}: ") and "\n" not in caught.value.message
     assert words in caught.value.message
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_file_is_variables_or_one_line(content: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / ".env"
+        path.write_bytes(content)
+        try:
+            assert all(name.startswith("PISTAT_") for name in environment({}, path))
+        except Fault as fault:
+            assert fault.code is Exit.CONFIG
+            assert re.match(rf"{re.escape(str(path))}: line [0-9]+: (\w+: )?found ", fault.message)
+            assert "\n" not in fault.message
+
+
+@given(st.integers(1, 65_535), st.sampled_from(["{}", "'{}'", '"{}"', " {} # why"]), st.integers(0, 5))
+def test_a_good_value_is_read_wherever_it_stands(port: int, form: str, line: int) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / ".env"
+        path.write_text("# nothing\n" * line + f"PISTAT_PORT={form.format(port)}\r\n")
+        assert environment({}, path) == {"PISTAT_PORT": str(port)}
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

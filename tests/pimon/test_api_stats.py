@@ -11,9 +11,9 @@ from benchlab import __version__
 from benchlab.cli import free_port
 from benchlab.daemon import Absent
 from pimon.api.history import History
-from pimon.api.server import SORT_KEYS, Server
-from pimon.api.stats import process_of, stats_of
-from pimon.snapshot import Clock, Core, Hardware, Process, Rail, SystemSample
+from pimon.api.server import Server
+from pimon.api.stats import stats_of
+from pimon.snapshot import Clock, Core, Hardware, Rail, SystemSample
 from support.pimon_api import HARDWARE, PI4, FakeSampler, get, served
 
 EXAMPLE = {
@@ -219,13 +219,6 @@ def test_processes_that_cannot_be_read_are_503_with_the_reason() -> None:
     sampler.error = Absent("/proc: no such directory", "mount it")
     with served(sampler) as server:
         assert get(server.port, "/processes") == (503, {"error": f"the processes cannot be read: {sampler.error}"})
-
-
-def test_what_is_not_known_of_a_process_is_null_and_comes_last() -> None:
-    process = Process(5, "x", 100.0, None, None)
-    found = process_of(process, 160.0)
-    assert (found["cpu_percent"], found["memory_percent"], found["running_time"]) == (None, None, 60.0)
-    assert sorted([process, Process(6, "y", 1.0, 0.5, 0.1)], key=SORT_KEYS["cpu"])[-1] is process  # type: ignore[arg-type]
 
 
 def test_config_tells_how_it_answers() -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from benchlab.config import TYPES
 from benchlab.config_schema import OWN_VARIABLES
-from benchlab.config_text import describe
+from benchlab.config_text import describe, show
 from benchlab.errors import Exit, Fault
 
 PREFIX = "PISTAT_"
@@ -30,7 +30,7 @@ def environment(env: Mapping[str, str], path: Path = HERE) -> dict[str, str]:
 
 
 def _variables(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(_text(path).split("\n"), start=1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
@@ -85,4 +85,4 @@ def _check(name: str, value: str, where: str) -> None:
     try:
         msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError:
-        raise Fault(f'{where}: {name}: found "{value[:60]}", expected {describe(kind)}', Exit.CONFIG) from None
+        raise Fault(f"{where}: {name}: found {show(value)}, expected {describe(kind)}", Exit.CONFIG) from None

@@ -18,7 +18,9 @@ def parameters(request: Request, *known: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(request.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
     except ValueError:
-        raise Refusal(400, f"found a query that is no NAME=VALUE&... of at most {MAX_PARAMETERS}") from None
+        raise Refusal(
+            400, f"found a query that cannot be read, expected NAME=VALUE&..., at most {MAX_PARAMETERS}"
+        ) from None
     found: dict[str, str] = {}
     for name, value in pairs:
         if name not in known:
