@@ -8,8 +8,8 @@ from typing import Any
 
 from benchlab.daemon import Reading
 from benchlab.event import META
-from pipeline_probes.graph import Graph
-from pipeline_probes.running_time import NONE
+from pipeline_probes.gst.graph import Graph
+from pipeline_probes.gst.running_time import NONE
 
 NS = 1_000_000_000
 
