@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -137,11 +138,21 @@ def collector_checks(
         yield Check(GROUP, "collectors", FAIL, f"cannot be run: {error}")
         return
     readings: list[Event] = []
+    found: list[tuple[str, Check]] = []
     for answer in answers:
         checks, events = source_checks(answer, deadline_s)
         readings += events
-        yield from (_judged(check, loaded, recorded) for check in checks)
+        found += [(answer.collector, _judged(check, loaded, recorded)) for check in checks]
+    yield from _told_apart(found)
     yield power_check(loaded, readings, recorded)
+
+
+def _told_apart(found: Sequence[tuple[str, Check]]) -> Iterator[Check]:
+    """Yield the checks of collectors; a source that several of them have says which one was asked."""
+    askers = Counter(name for _, name in {(collector, check.name) for collector, check in found})
+    for collector, check in found:
+        is_shared = askers[check.name] > 1
+        yield msgspec.structs.replace(check, found=f"{collector}: {check.found}") if is_shared else check
 
 
 def recorded_sources(session: Session) -> dict[str, str]:

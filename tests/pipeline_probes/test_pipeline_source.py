@@ -72,7 +72,7 @@ def test_leaky_queue_says_how_much_it_lost(play: Play) -> None:
     lost = len(set(at(found, "a")) - set(at(found, "b")))
     drops = told(found, "dropped")
     assert lost > 0
-    assert sum(line["n"] for line in drops) == lost
+    assert lost <= sum(line["n"] for line in drops) <= lost + 2  # it says that it is full, and may have room after all
     assert {(line["element"], line["why"]) for line in drops} == {("narrow", "leaky")}
 
 
