@@ -142,17 +142,14 @@ def collector_checks(
     for answer in answers:
         checks, events = source_checks(answer, deadline_s)
         readings += events
-        found += [(answer.collector, _judged(check, loaded, recorded)) for check in checks]
-    yield from _told_apart(found)
-    yield power_check(loaded, readings, recorded)
-
-
-def _told_apart(found: Sequence[tuple[str, Check]]) -> Iterator[Check]:
-    """Yield the checks of collectors; a source that several of them have says which one was asked."""
+        found += [(answer.collector, check) for check in checks]
     askers = Counter(name for _, name in {(collector, check.name) for collector, check in found})
     for collector, check in found:
-        is_shared = askers[check.name] > 1
-        yield msgspec.structs.replace(check, found=f"{collector}: {check.found}") if is_shared else check
+        if askers[check.name] > 1:  # one stream with that source does not tell whose it is
+            yield msgspec.structs.replace(check, found=f"{collector}: {check.found}")
+        else:
+            yield _judged(check, loaded, recorded)
+    yield power_check(loaded, readings, recorded)
 
 
 def recorded_sources(session: Session) -> dict[str, str]:

@@ -96,7 +96,7 @@ def test_absent_source_is_told_in_its_own_words_and_is_no_failure(examine: Exami
 def test_source_that_several_collectors_have_says_which_was_asked() -> None:
     loaded = load(Path(os.devnull), {}, {})
     commands = {"telemetryd": says(GPU_DOWN + CPU), "edgepower": says(GPU_DOWN)}
-    checks = list(doctor.collector_checks(commands, 30.0, program_env(), loaded, {}))
+    checks = list(doctor.collector_checks(commands, 30.0, program_env(), loaded, {"gpu.nvml": "telemetry"}))
     both = ["telemetryd: no libnvidia-ml.so.1", "edgepower: no libnvidia-ml.so.1"]
     assert [check.found for check in checks if check.name == "gpu.nvml"] == both
     assert [check.found for check in checks if check.name == "cpu.psutil"] == ["cpu_util, load1"]
