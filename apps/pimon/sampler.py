@@ -74,7 +74,10 @@ class HostSampler:
         """Return the busiest processes. Raises Absent or Transient."""
         if self._system.memory_b is None:
             self._system.memory()
-        return self._processes.read(self._options.top_procs if top is None else top, self._system.memory_b)
+        memory_b = self._system.memory_b
+        if memory_b is None:
+            raise Absent("the size of the memory is not known: /proc/meminfo does not tell")
+        return self._processes.read(self._options.top_procs if top is None else top, memory_b)
 
     def sample(self) -> Snapshot:
         """Return one tick of all three."""

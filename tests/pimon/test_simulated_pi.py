@@ -91,7 +91,7 @@ def test_processes_use_what_the_processor_is_busy_with() -> None:
     pi = Pi()
     for seconds in range(0, 3600, 20):
         pi.now_ns = START_NS + seconds * NS
-        used = sum(process.cpu_pct or 0.0 for process in pi.sampler.processes(1000))
+        used = sum(process.cpu_pct for process in pi.sampler.processes(1000))
         assert used == pytest.approx(max(2.1, 400.0 * pi.sampler.busy(pi.now_ns)), abs=0.1)
         pids = [process.pid for process in pi.sampler.processes(1000)]
         assert len(set(pids)) == len(pids)
