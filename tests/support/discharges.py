@@ -16,7 +16,7 @@ CAPACITY_WH = 37.0
 
 
 def discharged(random: Random, mean_phase_s: float = 600.0) -> list[Reading]:
-    """Return a battery from full to empty: phases of work, each with a power of its own, and a gauge of whole percents."""
+    """Return a battery from full to empty: phases of work with a power each, and a gauge of whole percents."""
     left_wh, phase_s, watts = CAPACITY_WH, 0.0, 0.0
     found: list[Reading] = []
     while left_wh > 0:

@@ -15,12 +15,13 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-from pimon.analysis.history import Unreadable, columns, opened, time_of
+from benchlab.telemetry_schema import TRAINING_COLUMNS
+from pimon.analysis.discharge import longest_gap_s
+from pimon.analysis.history import Unreadable, columns, opened, readings, time_of
 
 OK, USAGE, IO = 0, 2, 5
 LAGGED = ("cpu_total", "cpu_freq", "load1", "topn_cpu_sum", "watts")
 LAGS = 3
-LONGEST_GAP_S = 60.0
 BATCH = 10_000
 NO_PYARROW = "Parquet needs pyarrow: pip install 'benchlab-linux-telemetry[store]'; --format csv needs nothing"
 
@@ -30,10 +31,12 @@ WITH proc AS (
   FROM process_sample GROUP BY ts
 ), core AS (
   SELECT ts, MAX(usage) AS core_max, MIN(usage) AS core_min FROM cpu_core GROUP BY ts
+), training AS (
+  SELECT {training} FROM (SELECT * {lacking} FROM system_sample)
 ), base AS (
   SELECT t.*, {time} AS time_s, {sim} AS sim, p.topn_cpu_sum, p.top_cpu, p.topn_mem_sum, p.topn_count,
     c.core_max, c.core_min
-  FROM training_view AS t JOIN system_sample AS s ON s.ts = t.ts
+  FROM training AS t JOIN system_sample AS s ON s.ts = t.ts
   LEFT JOIN proc AS p ON p.ts = t.ts LEFT JOIN core AS c ON c.ts = t.ts
 )
 SELECT base.*, time_s - LAG(time_s) OVER by_ts AS step_s,
@@ -89,9 +92,10 @@ def _as(field: Any) -> Any:
 
 def export(db: Path, out: Path, kind: str, *, with_power_only: bool = False) -> int:
     """Write the features of a database and return the number of rows. Raises Unreadable, ImportError, OSError."""
+    gap_s = longest_gap_s(readings(db))
     partial = out.with_name(f".{out.name}.partial")
     with opened(db) as connection:
-        names, rows, total = selected(connection, with_power_only)
+        names, rows, total = selected(connection, gap_s, with_power_only)
         sink = (_Csv if kind == "csv" else _Parquet)(partial, names)
         count = 0
         try:
@@ -110,15 +114,17 @@ def export(db: Path, out: Path, kind: str, *, with_power_only: bool = False) -> 
 
 
 def selected(
-    connection: sqlite3.Connection, with_power_only: bool
+    connection: sqlite3.Connection, gap_s: float, with_power_only: bool
 ) -> tuple[list[str], Iterator[list[tuple[Any, ...]]], int]:
     """Return the columns, the rows in batches, and about how many there are."""
     present = columns(connection)
     parts = {
         "time": time_of(present),
         "sim": "COALESCE(s.sim, 0)" if "sim" in present else "0",
-        "gap": LONGEST_GAP_S,
-        "lags": ",\n  ".join(_lags()),
+        "gap": gap_s,
+        "training": TRAINING_COLUMNS,  # the view in the file may be of an older program
+        "lacking": "" if "battery_pct" in present else ", NULL AS battery_pct",
+        "lags": ",\n  ".join(_lags(gap_s)),
     }
     query = _QUERY.format(**parts)
     where = " WHERE watts IS NOT NULL" if with_power_only else ""
@@ -127,10 +133,10 @@ def selected(
     return [column[0] for column in cursor.description], iter(lambda: cursor.fetchmany(BATCH), []), total
 
 
-def _lags() -> Iterator[str]:
+def _lags(gap_s: float) -> Iterator[str]:
     for name in LAGGED:
         for lag in range(1, LAGS + 1):
-            near = f"time_s - LAG(time_s, {lag}) OVER by_ts BETWEEN 0 AND {lag * LONGEST_GAP_S}"
+            near = f"time_s - LAG(time_s, {lag}) OVER by_ts BETWEEN 0 AND {lag * gap_s}"
             yield f"CASE WHEN {near} THEN LAG({name}, {lag}) OVER by_ts END AS {name}_lag{lag}"
 
 

@@ -58,4 +58,5 @@ def readings(path: Path) -> list[Reading]:
         pct = "s.battery_pct" if "battery_pct" in present else "NULL"
         sim = "COALESCE(s.sim, 0)" if "sim" in present else "0"
         query = f"SELECT {time_of(present)}, {pct}, s.power, s.current, {sim} FROM system_sample AS s ORDER BY s.ts"
-        return [Reading(*rest, is_simulated=bool(sim)) for *rest, sim in connection.execute(query)]
+        rows = connection.execute(query)
+        return [Reading(time_s, pct, watts, amperes, bool(sim)) for time_s, pct, watts, amperes, sim in rows]

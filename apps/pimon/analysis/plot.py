@@ -69,7 +69,8 @@ def _ahead(readings: Sequence[Reading], estimate: TimeToEmpty | None) -> list[Li
 def _svg(title: str, panels: Sequence[tuple[str, str, list[Line], list[Line]]], longest: float) -> str:
     height = TOP + len(panels) * HEIGHT + 10
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
+        'font-size="13">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/><text x="{LEFT}" y="22">{escape(title)}</text>',
     ]
     for number, (label, colour, solid, dashed) in enumerate(panels):
