@@ -25,7 +25,7 @@ MODULES = {
     "muxd": "muxd",
     "cx_exporter": "cx_exporter",
 }
-COLLECTORS = ("telemetryd", "benchlabd", "pipeline_probes", "r5c_capture", "yuan_capture", "edgepower")
+COLLECTORS = ("telemetryd", "benchlabd", "pipeline_probes", "r5c_capture", "yuan_capture", "edgepower", "pimon")
 
 _PR_SET_PDEATHSIG = 1
 _TAIL_BYTES = 4096

@@ -33,11 +33,6 @@ EXAMPLES = """examples:
 """
 
 
-def is_meant(argv: list[str]) -> bool:
-    """Tell whether these arguments of pimon ask for the logger: they name a database."""
-    return any(arg == "--db" or arg.startswith("--db=") for arg in argv)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Log until told to stop. Returns 0 on SIGTERM, 130 on SIGINT, 2 for bad arguments, 5 for an unusable database."""
     args = _parser().parse_args(argv)

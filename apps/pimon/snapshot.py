@@ -117,6 +117,7 @@ class SystemSample:
 
     ``pmic_output_w`` is what the power chip of a Pi 5 delivers, which is less than the board takes in.
     ``connections`` is how many TCP sockets are in use, all states but waiting ones. ``boot_time_s`` is epoch seconds.
+    ``why`` names what could not be read and what was found there.
     """
 
     cpu_temp_c: float | None = None
@@ -149,6 +150,7 @@ class SystemSample:
     brightness_pct: float | None = None
     uptime_s: float | None = None
     boot_time_s: float | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -189,16 +191,16 @@ class BatterySample:
 class Process:
     """One process. (``pid``, ``start_time_s``) tells it from all others; ``start_time_s`` is epoch seconds.
 
-    ``cpu_pct`` is percent of one core since the sample before, so that it may exceed 100, and None on the first sample;
-    ``mem_pct`` percent of the memory. ``command_line`` is there only if it was asked for: it may hold secrets.
-    ``user`` is not in the event.
+    ``cpu_pct`` is percent of one core since the sample before, so that it may exceed 100, and on the first sample
+    that over 0.1 s; ``mem_pct`` is percent of the memory. ``command_line`` is there only if it was asked for: it may
+    hold secrets. ``user`` is not in the event.
     """
 
     pid: int
     name: str
     start_time_s: float
-    cpu_pct: float | None = None
-    mem_pct: float | None = None
+    cpu_pct: float
+    mem_pct: float
     command_line: str | None = None
     user: str | None = None
 
@@ -221,8 +223,12 @@ class Sampler(Protocol):
     several threads at once.
     """
 
-    hardware: Hardware
     is_simulated: bool
+
+    @property
+    def hardware(self) -> Hardware:
+        """What the machine is."""
+        ...
 
     def system(self) -> SystemSample:
         """Return the machine now; what it does not tell is None. Never raises Absent or Transient."""

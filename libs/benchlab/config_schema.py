@@ -128,8 +128,17 @@ class EdgePower(Section, frozen=True):
 
 
 class PiMon(Section, frozen=True):
-    """``[pimon]``: the HTTP API of a small host; ``rate_limit`` is requests a minute and client, 0 is off."""
+    """``[pimon]``: what is sampled of a small host, and its HTTP API.
 
+    ``power_supply`` may name a meter, for which ``shunt_ohms`` and ``current_reversed`` are; ``rate_limit`` is requests
+    a minute and client, 0 is off.
+    """
+
+    interval_s: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
+    top_procs: Annotated[int, Meta(ge=1, le=1000)] = 10
+    power_supply: Annotated[str, Meta(min_length=1, max_length=64)] = "auto"
+    shunt_ohms: Annotated[float, Meta(gt=0, le=100)] = 0.1
+    current_reversed: bool = False
     host: Host = "0.0.0.0"
     port: Annotated[int, Meta(ge=1, le=65_535)] = 8585
     cache_seconds: Annotated[float, Meta(ge=0, le=3600)] = 2.0

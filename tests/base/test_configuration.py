@@ -56,6 +56,11 @@ OTHER: dict[str, list[Any]] = {
     "edgepower.token_file": ["/a", "/b", "/c"],
     "edgepower.server_url": ["http://a", "http://b:8080", "https://c"],
     "edgepower.server_timeout_s": [1.0, 2.0, 3.0],
+    "pimon.interval_s": [1.0, 2.0, 3.0],
+    "pimon.top_procs": [1, 2, 3],
+    "pimon.power_supply": ["none", "BAT0", "ina219@1:0x42"],
+    "pimon.shunt_ohms": [0.01, 0.02, 0.05],
+    "pimon.current_reversed": [True, True, True],
     "mux.power_sources": [[["a:b"]], [["c:d"]], [["e:f", "g:h"]]],
 }
 

@@ -84,6 +84,8 @@ def test_no_module_of_an_app_hides_another_one_when_run_as_a_script(app: Path) -
         "retentiond",
         "cx_exporter",
         "edgepower",
+        "pimon",
+        "pimon.agent",
     ],
 )
 def test_daemon_loads_nothing_that_only_people_need(module: str) -> None:

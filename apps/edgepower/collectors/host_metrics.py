@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchlab.daemon import Absent, Transient
 from benchlab.host.cpu import CpuUsage
+from benchlab.host.identity import device_tree
 from benchlab.host.memory import MemoryInfo
 from benchlab.host.procfile import ProcFile
 from benchlab.host.thermal import ThermalZones
@@ -96,8 +97,5 @@ class DevfreqMetrics:
 
 def board_model(root: Path) -> dict[str, str]:
     """Return the board's name as its device tree has it, for ``identity``."""
-    try:
-        text = (root / "proc/device-tree/model").read_bytes()
-    except OSError:
-        return {}
-    return {"model": text.rstrip(b"\0\n").decode("utf-8", "replace")}
+    model = device_tree(root, "model")
+    return {"model": model} if model else {}

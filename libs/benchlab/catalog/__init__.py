@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from benchlab.catalog import board, edge, events, gpu, host
+from benchlab.catalog import board, edge, events, gpu, host, pi
 from benchlab.catalog.power_tree import RAIL_SUMS, RAILS
 from benchlab.catalog.signal import InfluxType, Kind, Labels, Signal
 
@@ -27,7 +27,14 @@ __all__ = [
     "unknown_keys",
 ]
 
-SIGNALS: tuple[Signal, ...] = (*gpu.signals(), *host.signals(), *board.signals(), *edge.signals(), *events.signals())
+SIGNALS: tuple[Signal, ...] = (
+    *gpu.signals(),
+    *host.signals(),
+    *board.signals(),
+    *edge.signals(),
+    *pi.signals(),
+    *events.signals(),
+)
 """Every signal, in the order of the documentation."""
 
 _EXACT = {(signal.source, signal.key): signal for signal in SIGNALS if "*" not in signal.source + signal.key}

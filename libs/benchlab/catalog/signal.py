@@ -10,7 +10,17 @@ Kind = Literal["gauge", "counter", "state", "info", "table"]
 InfluxType = Literal["float", "integer", "boolean", "string"]
 Labels = tuple[tuple[str, str], ...]
 
-TO_BASE_UNIT = {"%": 0.01, "MHz": 1e6, "KiB/s": 1024.0, "KiB": 1024.0, "MiB": 1048576.0, "ms": 1e-3, "ns": 1e-9}
+TO_BASE_UNIT = {
+    "%": 0.01,
+    "MHz": 1e6,
+    "KiB/s": 1024.0,
+    "KiB": 1024.0,
+    "MiB": 1048576.0,
+    "ms": 1e-3,
+    "ns": 1e-9,
+    "Wh": 3600.0,
+    "Ah": 3600.0,
+}
 """Factor from a recorded unit to the base unit that Prometheus wants; units not named are base units."""
 
 

@@ -29,6 +29,11 @@ def host_facts(root: Path = Path("/")) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value is not None}
 
 
+def device_tree(root: Path, name: str) -> str | None:
+    """Return a text of the device tree, such as ``model`` or ``serial-number``; None where there is none."""
+    return _text(root / "proc/device-tree" / name) or None
+
+
 def _motherboard(root: Path) -> str | None:
     """Return maker and model of the main board. Source: DMI in sysfs, elsewhere the device tree."""
     dmi = root / "sys/class/dmi/id"
