@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages]``: all of them by default."""
+"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat]``: all of them by default."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from benchmarks.board import board
 from benchmarks.collectors import collectors
 from benchmarks.live import live
 from benchmarks.measure import machine
+from benchmarks.pistat import pistat
 from benchmarks.probe import probe
 from benchmarks.replay import replay
 from benchmarks.same import DifferentError
@@ -19,7 +20,7 @@ from benchmarks.whole import whole
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    what = "replay, whole, live, collectors, board, probe, stages (default: all)"
+    what = "replay, whole, live, collectors, board, probe, stages, pistat (default: all)"
     p.add_argument("what", nargs="*", help=what)
     p.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
     p.add_argument(
@@ -43,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         "board": lambda: board(args.seconds),
         "stages": lambda: stages(args.seconds),
         "probe": lambda: probe(args.seconds),
+        "pistat": lambda: pistat(args.seconds),
     }
     unknown = [what for what in args.what if what not in benchmarks]
     if unknown:

@@ -22,6 +22,7 @@ MODULES = {
     "r5c_capture": "pipeline_probes.r5c_capture",
     "yuan_capture": "pipeline_probes.yuan_capture",
     "edgepower": "edgepower",
+    "pimon": "pimon",
     "muxd": "muxd",
     "cx_exporter": "cx_exporter",
 }

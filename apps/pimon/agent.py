@@ -43,6 +43,7 @@ def agent(argv: list[str] | None = None) -> int:
     }
     ctx = cli.context(args, {**overrides(args), **own}, environment(os.environ))
     config = ctx.config.pimon
+    _check_power_supply(config, "--power-supply" if args.power_supply is not None else "")
     options = partial(_options, args, config, LoadModel(args.seed) if args.simulate else None)
     server = None if args.once or args.no_api else _served(options, config)
 
@@ -66,13 +67,16 @@ def _served(options: Callable[[Callable[[], int], int], Options], config: PiMon)
     return serve(sampler_of(own), config, own.root)
 
 
-def _options(
-    args: argparse.Namespace, config: PiMon, load: LoadModel | None, now_ns: Callable[[], int], starts_ns: int
-) -> Options:
+def _check_power_supply(config: PiMon, flag: str) -> None:
     try:
         meter_of(config.power_supply, config.shunt_ohms, config.current_reversed)
     except ValueError as error:
-        raise Fault(f"--power-supply, or [pimon].power_supply: {error}", Exit.CONFIG) from None
+        raise Fault(f"{flag or '[pimon].power_supply'}: {error}", Exit.USAGE if flag else Exit.CONFIG) from None
+
+
+def _options(
+    args: argparse.Namespace, config: PiMon, load: LoadModel | None, now_ns: Callable[[], int], starts_ns: int
+) -> Options:
     return Options(
         root=args.root,
         now_ns=now_ns,

@@ -74,6 +74,7 @@ class Firmware:
     """Answers of the firmware, by question. ``answers`` and ``why`` are those of the last ``update``.
 
     ``ask`` answers one question; if it is ``is_dear``, an update asks one question only, and ``always`` beside it.
+    What is asked ``first`` never changes and is not asked again.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Firmware:
         ask: Callable[[str], str],
         questions: Sequence[str],
         always: Sequence[str] = (),
+        first: Sequence[str] = (),
         is_dear: bool = False,
         clock: Callable[[], float] = monotonic,
     ) -> None:
@@ -89,23 +91,33 @@ class Firmware:
         self._ask = ask
         self._questions = list(questions)
         self._always = list(always)
+        self._first = list(first)
         self._is_dear = is_dear
         self._clock = clock
         self._not_before: dict[str, float] = {}
 
     def update(self) -> None:
         """Ask what is due. Never raises."""
-        due = self._always + (self._questions[:1] if self._is_dear else self._questions)
-        self._questions = self._questions[1:] + self._questions[:1]
-        for question in due:
-            if self._clock() >= self._not_before.get(question, 0.0):
+        for question in self._always + self._due():
+            if self._may(question):
                 self._update(question)
+
+    def _may(self, question: str) -> bool:
+        return self._clock() >= self._not_before.get(question, 0.0)
+
+    def _due(self) -> list[str]:
+        first = [question for question in self._first if question not in self.answers and self._may(question)]
+        if not self._is_dear:
+            return first + self._questions
+        if first:
+            return first[:1]
+        self._questions = self._questions[1:] + self._questions[:1]
+        return self._questions[-1:]
 
     def once(self, question: str) -> str | None:
         """Return the answer to what never changes, None if there is none."""
-        if self._clock() < self._not_before.get(question, 0.0):
-            return None
-        self._update(question)
+        if question not in self.answers and self._may(question):
+            self._update(question)
         return self.answers.get(question)
 
     def _update(self, question: str) -> None:
@@ -116,7 +128,9 @@ class Firmware:
             self.answers.pop(question, None)
             fix = f" ({error.fix})" if isinstance(error, Absent) and error.fix else ""
             self.why[question] = f"{error}{fix}"
-            silent = [question] if isinstance(error, Absent) else [*self._always, *self._questions, question]
+            silent = (
+                [question] if isinstance(error, Absent) else [*self._always, *self._first, *self._questions, question]
+            )
             self._not_before.update(dict.fromkeys(silent, self._clock() + RETRY_S))
 
 
@@ -133,9 +147,10 @@ def firmware_of(root: Path, model: str, vcgencmd: Sequence[str] | None, is_throt
     if not is_throttling_told:
         questions.append(GET_THROTTLED)
     always = [PMIC] if has_pmic else []
+    first = [f"get_mem {part}" for part in ("gpu", "arm")]
     if vcgencmd is None and (root / VCIO).exists():
-        return Firmware(Mailbox(root / VCIO).ask, questions, always)
-    return Firmware(partial(_spawn, vcgencmd or ("vcgencmd",)), questions, always, is_dear=True)
+        return Firmware(Mailbox(root / VCIO).ask, questions, always, first)
+    return Firmware(partial(_spawn, vcgencmd or ("vcgencmd",)), questions, always, first, is_dear=True)
 
 
 def _spawn(command: Sequence[str], question: str) -> str:
@@ -154,9 +169,9 @@ def voltages(answers: dict[str, str]) -> tuple[Voltage, ...]:
     return tuple(Voltage(rail, volts) for rail, volts in found if volts is not None)
 
 
-def memory_b(firmware: Firmware, part: str) -> int | None:
+def memory_b(answers: dict[str, str], part: str) -> int | None:
     """Return the memory of a part, ``gpu`` or ``arm``, in bytes."""
-    mebibytes = _number(rf"{part}=(\d+)M", firmware.once(f"get_mem {part}"))
+    mebibytes = _number(rf"{part}=(\d+)M", answers.get(f"get_mem {part}"))
     return None if mebibytes is None else int(mebibytes) * _MIB
 
 

@@ -57,8 +57,11 @@ class Processes:
         self._before_ns = 0
         self._known: dict[Key, tuple[str, str | None]] = {}
 
-    def read(self, top: int, memory_b: int) -> tuple[Process, ...]:
-        """Return the ``top`` processes by use of processor, then memory, of ``memory_b``. Raises Absent: no /proc."""
+    def read(self, top: int, memory_b: int | None) -> tuple[Process, ...]:
+        """Return the ``top`` processes by use of processor, then memory. Raises Absent: no /proc.
+
+        ``memory_b`` is the size of the memory, None where it is not known.
+        """
         if self._before is None:
             self._before, self._before_ns = self._scan(), self._monotonic()
             self._wait(FIRST_S)
@@ -75,7 +78,7 @@ class Processes:
             self._process(key, now[key], max(0, spent[key]) * per_tick, memory_b, boot_time_s) for key in busiest
         )
 
-    def _process(self, key: Key, seen: _Seen, cpu_pct: float, memory_b: int, boot_time_s: float) -> Process:
+    def _process(self, key: Key, seen: _Seen, cpu_pct: float, memory_b: int | None, boot_time_s: float) -> Process:
         pid, start_ticks = key
         name, user = self._about(key, seen.comm)
         return Process(
@@ -83,7 +86,7 @@ class Processes:
             name=name,
             start_time_s=round(boot_time_s + start_ticks / self._tick_hz, 2),
             cpu_pct=round(cpu_pct, 2),
-            mem_pct=round(100.0 * seen.rss_pages * self._page_b / memory_b, 3),
+            mem_pct=round(100.0 * seen.rss_pages * self._page_b / memory_b, 3) if memory_b else None,
             command_line=self._command_line(pid) if self._with_command_lines else None,
             user=user,
         )

@@ -74,10 +74,7 @@ class HostSampler:
         """Return the busiest processes. Raises Absent or Transient."""
         if self._system.memory_b is None:
             self._system.memory()
-        memory_b = self._system.memory_b
-        if memory_b is None:
-            raise Absent("the size of the memory is not known: /proc/meminfo does not tell")
-        return self._processes.read(self._options.top_procs if top is None else top, memory_b)
+        return self._processes.read(self._options.top_procs if top is None else top, self._system.memory_b)
 
     def sample(self) -> Snapshot:
         """Return one tick of all three."""

@@ -204,7 +204,7 @@ class SimulatedSampler:
             )
             for place, (name, share) in enumerate(shares)
         ]
-        return tuple(sorted(found, key=lambda process: -process.cpu_pct)[:top])
+        return tuple(sorted(found, key=lambda process: -(process.cpu_pct or 0.0))[:top])
 
     def _place(self, ts_ns: int) -> tuple[float, int]:
         """Return how far a cycle of the battery is at a time, in seconds, and which it is."""

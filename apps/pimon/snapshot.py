@@ -192,15 +192,15 @@ class Process:
     """One process. (``pid``, ``start_time_s``) tells it from all others; ``start_time_s`` is epoch seconds.
 
     ``cpu_pct`` is percent of one core since the sample before, so that it may exceed 100, and on the first sample
-    that over 0.1 s; ``mem_pct`` is percent of the memory. ``command_line`` is there only if it was asked for: it may
-    hold secrets. ``user`` is not in the event.
+    that over 0.1 s; ``mem_pct`` is percent of the memory. Either is None where it is not known. ``command_line`` is
+    there only if it was asked for: it may hold secrets. ``user`` is not in the event.
     """
 
     pid: int
     name: str
     start_time_s: float
-    cpu_pct: float
-    mem_pct: float
+    cpu_pct: float | None = None
+    mem_pct: float | None = None
     command_line: str | None = None
     user: str | None = None
 

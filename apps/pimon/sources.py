@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from benchlab.daemon import Reading, Source
+from benchlab.daemon import Absent, Reading, Source
 from benchlab.event import Scalar
 from pimon.snapshot import Sampler, SystemSample, event_kv
 
@@ -63,10 +63,13 @@ class SystemSource:
         return event_kv(self._sampler.hardware)
 
     def sample(self) -> list[Reading]:
-        """Return one reading."""
+        """Return one reading. Raises Absent if the machine tells nothing at all."""
         system = self._sampler.system()
+        kv = event_kv(system)
+        if not kv:
+            raise Absent("neither /proc nor /sys tells anything")
         self._show(system)
-        return [Reading(event_kv(system), ts_ns=self._ticks.join(self.name), sim=self._sampler.is_simulated)]
+        return [Reading(kv, ts_ns=self._ticks.join(self.name), sim=self._sampler.is_simulated)]
 
 
 class BatterySource:

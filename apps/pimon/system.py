@@ -62,7 +62,9 @@ class SystemReader:
         """What the machine is, asked once."""
         board = self._model or host_facts(self._root).get("motherboard")
         version = self._firmware.once("version") if self._firmware else None
-        return Hardware(board, device_tree(self._root, "serial-number"), version.splitlines()[0] if version else None)
+        return Hardware(
+            board, device_tree(self._root, "serial-number"), version.splitlines()[0].strip() if version else None
+        )
 
     def read(self) -> SystemSample:
         """Return the machine now; what it does not tell is None."""
@@ -103,8 +105,8 @@ class SystemReader:
             filesystems=self._known(self._mounts.read) or (),
             disks=self._read_disks(),
             gpu_temp_c=cpu_temp_c if self._is_pi else _first(zones, _GPU_ZONES),
-            gpu_mem_b=firmware.memory_b(told, "gpu") if told else None,
-            arm_mem_b=firmware.memory_b(told, "arm") if told else None,
+            gpu_mem_b=firmware.memory_b(answers, "gpu"),
+            arm_mem_b=firmware.memory_b(answers, "arm"),
             clocks=firmware.clocks(answers),
             voltages=firmware.voltages(answers),
             throttled_flags=self._read_throttled(answers),

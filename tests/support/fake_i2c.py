@@ -42,3 +42,9 @@ def ina260(volts: float, amperes: float, address: int = 0x40, configuration: int
     current = round(amperes / 1.25e-3) & 0xFFFF
     registers = {0x01: current, 0x02: round(volts / 1.25e-3), 0x03: round(abs(volts * amperes) / 10e-3)}
     return FakeBus({address: {**IDENTITY, **registers, 0x00: configuration}})
+
+
+def ina219(volts: float, amperes: float, address: int = 0x40, shunt_ohms: float = 0.1, conf: int = 0x399F) -> FakeBus:
+    """Return a bus with one INA219 that measures these through a shunt."""
+    shunt = round(amperes * shunt_ohms / 10e-6) & 0xFFFF
+    return FakeBus({address: {0x00: conf, 0x01: shunt, 0x02: round(volts / 4e-3) << 3 | 0b010}})

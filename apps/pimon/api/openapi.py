@@ -65,6 +65,7 @@ def _paths() -> dict[str, Part]:
                 },
                 _number("limit", 10, schemas.MAX_PROCESSES, "How many."),
             ],
+            {"503": _answers("Error", "They cannot be read.")},
         ),
         "/network/interfaces": _get(
             "getInterfaces", "The network interfaces that have carried something.", "Interfaces"

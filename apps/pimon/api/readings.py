@@ -71,8 +71,11 @@ class Readings:
         return {**self._shown(self.system(is_cached, BLOCK_S)), **used}
 
     def processes(self) -> Taken[tuple[Process, ...]]:
-        """Return all processes now, or as they were at most the cache's time ago."""
-        return self._processes.get(self._cache_s)
+        """Return all processes now, or as they were at most the cache's time ago. Raises Refusal (503)."""
+        try:
+            return self._processes.get(self._cache_s)
+        except (Absent, Transient) as error:
+            raise Refusal(503, f"the processes cannot be read: {error}") from error
 
     def offer(self, system: SystemSample) -> None:
         """Share a sample that was taken for something else just now."""

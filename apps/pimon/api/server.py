@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 
 CHANGE = "set PISTAT_PORT, [pimon].port or --port to another"
 SORT_KEYS: Mapping[str, Callable[[Process], object]] = {
-    "cpu": lambda process: -process.cpu_pct,
-    "memory": lambda process: -process.mem_pct,
+    "cpu": lambda process: -(process.cpu_pct or 0.0),
+    "memory": lambda process: -(process.mem_pct or 0.0),
     "name": lambda process: process.name.lower(),
     "pid": lambda process: process.pid,
     "time": lambda process: process.start_time_s,

@@ -29,9 +29,15 @@ class Taken(Generic[T]):
 class Shared(Generic[T]):
     """Takes samples with ``take``, one at a time, and gives each to all who wait for it."""
 
-    def __init__(self, take: Callable[[], T], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        take: Callable[[], T],
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._take = take
         self._clock = clock
+        self._wait = wait
         self._changed = threading.Condition()
         self._is_taking = False
         self._newest: Taken[T] | None = None
@@ -77,6 +83,6 @@ class Shared(Generic[T]):
         since_s = STALE_S if self._own_s is None else self._clock() - self._own_s
         if since_s >= STALE_S:
             self._take()
-            time.sleep(WARM_UP_S)
+            self._wait(WARM_UP_S)
         elif since_s < APART_S:
-            time.sleep(APART_S - since_s)
+            self._wait(APART_S - since_s)

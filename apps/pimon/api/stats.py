@@ -148,7 +148,7 @@ def process_of(process: Process, timestamp: float) -> dict[str, Json]:
         "name": process.name,
         "user": process.user,
         "cpu_percent": rounded(process.cpu_pct),
-        "memory_percent": round(process.mem_pct, 2),
+        "memory_percent": None if process.mem_pct is None else round(process.mem_pct, 2),
         "running_time": round(max(0.0, timestamp - process.start_time_s), 1),
     }
 

@@ -15,6 +15,7 @@ _UNKNOWN_FIX = {"pmic_read_adc": "only a Raspberry Pi 5, 500 or CM5 knows this"}
 
 def ask(command: Sequence[str], *words: str) -> str:
     """Return what vcgencmd prints. Raises Absent: it is not there, may not, or does not know; Transient: no answer."""
+    asked = " ".join([command[0], *words])
     try:
         done = subprocess.run(
             [*command, *words],
@@ -25,12 +26,12 @@ def ask(command: Sequence[str], *words: str) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Transient(f"{command[0]} {words[0]}: no answer within {TIMEOUT_S:g} s") from None
+        raise Transient(f"{asked}: no answer within {TIMEOUT_S:g} s") from None
     except OSError as error:
         raise Absent(f"{command[0]}: {error.strerror}", _MISSING_FIX) from None
     text = done.stdout.decode("utf-8", "backslashreplace").strip()
     if "error=" in text:  # some releases say so with exit code 0
-        raise Absent(f"{command[0]} {words[0]}: {text[:120]}", _UNKNOWN_FIX.get(words[0], ""))
+        raise Absent(f"{asked}: {text[:120]}", _UNKNOWN_FIX.get(words[0], ""))
     if done.returncode:
-        raise Absent(f"{command[0]} {words[0]}: {text[:120] or f'exit code {done.returncode}'}", _DENIED_FIX)
+        raise Absent(f"{asked}: {text[:120] or f'exit code {done.returncode}'}", _DENIED_FIX)
     return text
