@@ -42,7 +42,7 @@ def board(seconds: float) -> list[Section]:
 
 def _at(hz: int, seconds: float) -> dict[str, Any]:
     with ExitStack() as stack, Daemons() as daemons:  # the programs end before their boards
-        links = [stack.enter_context(_emulated(daemons.root.with_suffix(name))) for name in (".ttyACM0", ".ttyACM1")]
+        links = [stack.enter_context(emulated(daemons.root.with_suffix(name))) for name in (".ttyACM0", ".ttyACM1")]
         daemons.start("benchlabd", "--device", str(links[0]), "--hz", str(hz), "--allow-fast-polling")
         lines = daemons.root / "makers.jsonl"
         command = python(REPOSITORY / "benchmarks" / "makers_reader.py", links[1], lines, str(hz))
@@ -62,7 +62,7 @@ def _at(hz: int, seconds: float) -> dict[str, Any]:
 
 
 @contextmanager
-def _emulated(link: Path) -> Iterator[Path]:
+def emulated(link: Path) -> Iterator[Path]:
     """Have a board on a pty behind a link."""
     words = ("--link", link, "--latency-ms", str(LATENCY_MS), "--p99-ms", str(P99_MS), "--log-level", "warning")
     command = python("-m", "benchctl", "emulate", "benchlab", *words)

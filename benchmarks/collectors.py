@@ -1,9 +1,11 @@
-"""telemetryd beside other programs that watch a host, all at ten samples a second, at the same time."""
+"""telemetryd and benchlabd beside other programs that watch a host, all ten times a second, at the same time."""
 
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 
+from benchmarks.board import emulated
 from benchmarks.daemons import START_S, Daemons, Scraper, free_port
 from benchmarks.measure import Load, Watched
 from benchmarks.peers import NODE_EXPORTER, NodeExporter, collectd, plain
@@ -15,8 +17,10 @@ PLAIN = "plain Python, psutil and json"
 
 def collectors(seconds: float) -> list[Section]:
     """Watch all of them and compare."""
-    with Daemons() as daemons:
+    with ExitStack() as stack, Daemons() as daemons:  # the program ends before its board
         daemons.start("telemetryd")
+        link = stack.enter_context(emulated(daemons.root.with_suffix(".ttyACM0")))
+        daemons.start("benchlabd", "--device", str(link))
         daemons.processes[PLAIN] = plain(daemons.root)
         if (collected := collectd(daemons.root)) is not None:
             daemons.processes["collectd"] = collected
@@ -73,7 +77,8 @@ def section(used: dict[str, Load], seconds: float, scrapes_s: float) -> Section:
     notes = [
         f"The same host at 10 Hz at the same time, for {seconds:g} s: processor, load, memory, network, disks. "
         "telemetryd also reads power and temperature sensors where there are any, locks and syncs its file, numbers "
-        "its lines and follows its session. Asked of a collector: under 1 % of a core and 30 MiB."
+        "its lines and follows its session. benchlabd reads an emulated BENCHLAB, which is not counted. Asked of a "
+        "collector: under 1 % of a core and 30 MiB."
     ]
     if scrapes_s:
         notes.append(f"{NODE_EXPORTER} was scraped {scrapes_s:.1f} times a second; the scraper is not counted.")

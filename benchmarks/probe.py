@@ -20,11 +20,11 @@ from benchlab.daemon import Ended
 from benchmarks.daemons import Daemons
 from benchmarks.measure import Load, Watched, program_env
 from benchmarks.table import Section
-from pipeline_probes import gstreamer, native
-from pipeline_probes.capture_time import References
-from pipeline_probes.graph import Graph
-from pipeline_probes.notes import Lookout, Note, on_buffer
-from pipeline_probes.pipeline_source import PipelineSource
+from pipeline_probes.gst import gstreamer, native
+from pipeline_probes.gst.capture_time import References
+from pipeline_probes.gst.graph import Graph
+from pipeline_probes.gst.notes import Lookout, Note, on_buffer
+from pipeline_probes.gst.pipeline_source import PipelineSource
 from pipeline_probes.stage_spec import StageSpec
 
 FPS = 60

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from benchlab.daemon import Absent
-from pipeline_probes import gstreamer
+from pipeline_probes.gst import gstreamer
 from support.fake_nvml import FakeNvml
 from support.tree import REPOSITORY, program_env
 

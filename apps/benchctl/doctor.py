@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -137,10 +138,17 @@ def collector_checks(
         yield Check(GROUP, "collectors", FAIL, f"cannot be run: {error}")
         return
     readings: list[Event] = []
+    found: list[tuple[str, Check]] = []
     for answer in answers:
         checks, events = source_checks(answer, deadline_s)
         readings += events
-        yield from (_judged(check, loaded, recorded) for check in checks)
+        found += [(answer.collector, check) for check in checks]
+    askers = Counter(name for _, name in {(collector, check.name) for collector, check in found})
+    for collector, check in found:
+        if askers[check.name] > 1:  # one stream with that source does not tell whose it is
+            yield msgspec.structs.replace(check, found=f"{collector}: {check.found}")
+        else:
+            yield _judged(check, loaded, recorded)
     yield power_check(loaded, readings, recorded)
 
 

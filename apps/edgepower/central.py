@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from edgepower.plain_http import add_tls
+
 MAX_BYTES = 1 << 20
 
 
@@ -50,9 +52,10 @@ class Central:
 
     def _ask(self, method: str, content: Mapping[str, Any] | None = None) -> Any:
         """Return what the server answers, None for a GET of what it does not know."""
+        add_tls()  # an http: server may redirect
         from http.client import HTTPException
         from urllib.error import HTTPError, URLError
-        from urllib.request import Request, urlopen  # 2 MB, for those who have a server
+        from urllib.request import Request, urlopen  # 6 MB with OpenSSL, for those who have a server
 
         body = None if content is None else json.dumps(content).encode()
         try:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from benchlab.errors import Exit, Fault
@@ -20,6 +21,8 @@ FILE_MODE = 0o640
 LOCAL, SERVER = "local", "server"
 SERVERS_OWN = ("device_id", "ip_address")
 ATTEMPTS = 20
+QUIET_S = 0.1
+"""How long nobody has written a file that is changed: who writes it piece by piece is not done before."""
 
 Check = Callable[[Mapping[str, Any]], object]
 """Raises Fault for a device configuration that no collector can work with; touches no device."""
@@ -79,6 +82,7 @@ class DeviceConfig:
         self._found: dict[str, bool] = {}
         self._unsent: dict[str, bool] = {}
         self._text = ""
+        self._seen = _state(path)
         self._settings = self._judged(self._read())
 
     @property
@@ -191,6 +195,10 @@ class DeviceConfig:
         """Change the file as it is now; return what is in force then, with what was edited in it meanwhile."""
         for _ in range(ATTEMPTS):
             state = _state(self.path)
+            if state != self._seen:
+                self._seen = state
+                sleep(QUIET_S)
+                continue
             document, known = self._read(), self._text
             before = document.text()
             change(document)
@@ -219,17 +227,21 @@ class DeviceConfig:
         try:
             make_dir(path.parent)
             mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else FILE_MODE
-            write_atomic(path, document.text().encode(), mode, before=is_still_so)
+            data = document.text().encode()
+            write_atomic(path, data, mode, before=is_still_so)
         except OSError as error:
             raise Fault(f"{self.path} cannot be written ({error.strerror}): make its folder writable") from error
+        after = _state(path)
+        if after is not None and after[2] == len(data):
+            self._seen = after
 
 
 class _Edited(Exception):
     """Somebody wrote the file between its being read and its being replaced."""
 
 
-def _state(path: Path) -> object:
-    """Return what changes when a file does; None where there is none."""
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file does: inode, time and size; None where there is none."""
     try:
         found = path.stat()
     except OSError:

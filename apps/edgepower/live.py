@@ -21,13 +21,17 @@ Labels = tuple[tuple[str, str], ...]
 
 @dataclass
 class Device:
-    """What is known of a device. ``read_s`` is when it last answered, on CLOCK_MONOTONIC; None: not yet."""
+    """What is known of a device. ``scopes`` is what its powers cover.
+
+    ``read_s`` is when it last answered, on CLOCK_MONOTONIC; None: not yet.
+    """
 
     device_type: str
     dev: str | None = None
     period_s: float = 1.0
     values: Mapping[str, float] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
+    scopes: Mapping[str, str] = field(default_factory=dict)
     simulated: bool = False
     read_s: float | None = None
     problem: str = ""
@@ -58,9 +62,11 @@ class Live:
         """Forget all devices."""
         self._devices = {}
 
-    def answered(self, device: Device, values: Mapping[str, float], absent: Mapping[str, str]) -> None:
-        """Take in a reading, and why the device does not tell what it might."""
-        device.absent = dict(absent)
+    def answered(
+        self, device: Device, values: Mapping[str, float], absent: Mapping[str, str], scopes: Mapping[str, str]
+    ) -> None:
+        """Take in a reading, why the device does not tell what it might, and what its powers cover."""
+        device.absent, device.scopes = dict(absent), dict(scopes)
         device.values, device.read_s, device.problem = values, self._clock(), ""
 
     def failed(self, device: Device, problem: str, is_gone: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+import edgepower.plain_http  # noqa: F401  # goes before all else that speaks HTTP
 from benchlab import cli
 from benchlab.clock import SessionClock, boottime_ns, wall_ns
 from benchlab.daemon import Source

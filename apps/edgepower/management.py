@@ -147,6 +147,8 @@ def _described(device: Device, state: str) -> dict[str, Any]:
         found["dev"] = device.dev
     if device.problem:
         found["reason"] = device.problem
+    if device.scopes:
+        found["scopes"] = dict(device.scopes)
     if device.absent:
         found["absent"] = dict(device.absent)
     return {**found, "simulated": True} if device.simulated else found

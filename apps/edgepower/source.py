@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from benchlab.daemon import Absent, Reading
 from benchlab.event import Scalar
 from edgepower.collectors import BaseCollector, Stamp
+from edgepower.collectors.base import TOTAL, told
 from edgepower.live import Device, Live
 
 Found = Callable[[Iterable[str]], None]
@@ -31,27 +32,30 @@ class EdgeSource:
         self._found = found
         self._may_repeat = may_repeat
         self._stamped_ns: int | None = None
+        self._total_scope = ""
         self._device = live.begin(
             Device(collector.device_type, collector.dev, self.period_s, simulated=collector.is_simulated)
         )
 
     @property
     def identity(self) -> Mapping[str, Scalar]:
-        """What the device has told of itself."""
-        return self._collector.identity
+        """What the device has told of itself, and what its total covers: ``total_scope``, once it has had one."""
+        scope = {"total_scope": self._total_scope} if self._total_scope else {}
+        return {**self._collector.identity, **scope}
 
     def sample(self) -> list[Reading]:
         """Return what the device reads now, nothing where it only repeats itself. Raises what the collector does."""
         try:
             values = self._collector.get_metrics()
         except Exception as error:
-            self._live.failed(self._device, str(error), isinstance(error, Absent))
+            self._live.failed(self._device, told(error), isinstance(error, Absent))
             raise
         stamp = self._collector.stamp
         if stamp is not None and stamp.ts_ns == self._stamped_ns and not self._may_repeat:
             return []
         self._stamped_ns = None if stamp is None else stamp.ts_ns
-        self._live.answered(self._device, values, self._collector.absent)
+        self._live.answered(self._device, values, self._collector.absent, self._collector.scopes)
+        self._total_scope = self._collector.scopes.get(TOTAL, self._total_scope)
         self._found(values)
         return [self._reading(values, stamp)] if values else []
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 import msgspec
 
-from benchlab.catalog import energy_key
+from benchlab.catalog import energy_key, energy_step_ms
 from benchlab.event import META, PIPELINE, Event
 from muxd.pairing import Decision
 from muxd.power import PENDING, Cover, Series, SeriesState, larger
@@ -91,7 +91,8 @@ class Annotator:
             self._by_address.setdefault((kept.source, kept.dev), []).append(series)
 
     def _series(self, source: str, dev: str | None, key: str) -> Series:
-        series = Series(source, dev, key, energy_key(source, key), self._max_gap_ns)
+        step_ns = round(energy_step_ms(source, key) * NS_PER_MS)
+        series = Series(source, dev, key, self._max_gap_ns, energy_key(source, key), step_ns)
         self.reference.attach(series)
         return series
 
@@ -157,7 +158,7 @@ def measure_simply(kv: LatencyKv, cover: Cover, a_ns: int, b_ns: int) -> None:
     since_ns, left_ns = a_ns + b_ns - 2 * stretch.start_ns, 2 * stretch.end_ns - a_ns - b_ns  # both twice as long
     share = since_ns / (since_ns + left_ns) if since_ns or left_ns else 0.0
     kv.power_w = power_w = stretch.start_w + stretch.rise_w * share
-    kv.energy_j = power_w * (b_ns - a_ns) * 1e-9 if stretch.counted_j is None else stretch.energy_j(a_ns, b_ns)
+    kv.energy_j = power_w * (b_ns - a_ns) * 1e-9 if stretch.counted_j is None else cover.energy_j(a_ns, b_ns)
     kv.power_age_ms = (since_ns if since_ns < left_ns else left_ns) / TWO_MS
     kv.power_source = cover.name
     kv.temp_c = stretch.temp_c(share)

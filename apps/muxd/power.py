@@ -20,6 +20,9 @@ AFTER_LAST = "after_last"
 NO_SOURCE = "no_source"
 PENDING = "pending"
 
+COUNTED_STEPS = 10
+"""Over how many steps of a counter its difference is believed: it may be one step off."""
+
 
 class Sample(msgspec.Struct, array_like=True, gc=False):
     """One reading of a power."""
@@ -57,9 +60,9 @@ class Stretch(msgspec.Struct, array_like=True, gc=False):
         twice_ns = 2 * (self.end_ns - start_ns)
         return (a_ns - start_ns + b_ns - start_ns) / twice_ns if twice_ns else 0.0
 
-    def energy_j(self, a_ns: int, b_ns: int) -> float:
+    def energy_j(self, a_ns: int, b_ns: int, is_counted: bool) -> float:
         """Return the joules of a part of it: power runs straight, so its mean is its value in the middle."""
-        if self.counted_j is not None and b_ns > a_ns:
+        if is_counted and self.counted_j is not None and b_ns > a_ns:
             return self.counted_j * ((b_ns - a_ns) / (self.end_ns - self.start_ns))
         return (self.start_w + self.rise_w * self.share(a_ns, b_ns)) * (b_ns - a_ns) * 1e-9
 
@@ -98,11 +101,15 @@ def larger(a_ns: int | None, b_ns: int | None) -> int | None:
 
 
 class Cover(msgspec.Struct, gc=False):
-    """The stretches of one signal that together cover an interval, in order, and the worst that they say of it."""
+    """The stretches of one signal that together cover an interval, in order, and the worst that they say of it.
+
+    Its counter says nothing about less than ``counted_from_ns``.
+    """
 
     source: str
     name: str
     stretches: list[Stretch]
+    counted_from_ns: int = 0
     unc_ns: int | None = None
     averaged_ns: int = 0
     sim: bool = False
@@ -113,12 +120,13 @@ class Cover(msgspec.Struct, gc=False):
 
     def energy_j(self, a_ns: int, b_ns: int) -> float:
         """Return the joules over the interval."""
-        return sum([s.energy_j(max(a_ns, s.start_ns), min(b_ns, s.end_ns)) for s in self.stretches])
+        is_counted = b_ns - a_ns >= self.counted_from_ns
+        return sum([s.energy_j(max(a_ns, s.start_ns), min(b_ns, s.end_ns), is_counted) for s in self.stretches])
 
 
-def cover_of(source: str, name: str, stretches: list[Stretch]) -> Cover:
+def cover_of(source: str, name: str, stretches: list[Stretch], counted_from_ns: int) -> Cover:
     """Return the cover that consists of these stretches."""
-    cover = Cover(source, name, stretches)
+    cover = Cover(source, name, stretches, counted_from_ns)
     for stretch in stretches:
         cover.unc_ns = larger(cover.unc_ns, stretch.unc_ns)
         if stretch.averaged_ns > cover.averaged_ns:
@@ -143,10 +151,13 @@ class Series:
     """The samples of one (source, dev, key), oldest first.
 
     ``stretches[i]`` ends with sample i and is None after a gap. ``absences`` are [from, until] pairs in which the
-    source said that it was gone.
+    source said that it was gone. Where the source counts joules too, ``energy_key`` and ``step_ns`` are the counter's
+    key and the longest time between two steps of it.
     """
 
-    def __init__(self, source: str, dev: str | None, key: str, energy_key: str | None, max_gap_ns: int) -> None:
+    def __init__(
+        self, source: str, dev: str | None, key: str, max_gap_ns: int, energy_key: str | None = None, step_ns: int = 0
+    ) -> None:
         self.source = source
         self.dev = dev
         self.key = key
@@ -154,6 +165,7 @@ class Series:
         self.first_ns = -1
         self.samples: list[Sample] = []
         self._energy_key = energy_key
+        self._counted_from_ns = COUNTED_STEPS * step_ns
         self._max_gap_ns = max_gap_ns
         self._ts_ns: list[int] = []
         self._stretches: list[Stretch | None] = []
@@ -212,7 +224,7 @@ class Series:
             found = self._stretches[left + 1 : right + 1]
         if None in found:
             return GAP
-        self._latest = cover_of(self.source, self.name, cast("list[Stretch]", found))
+        self._latest = cover_of(self.source, self.name, cast("list[Stretch]", found), self._counted_from_ns)
         return self._latest
 
     def prune(self, before_ns: int) -> None:

@@ -7,13 +7,13 @@ import argparse
 from benchlab import cli
 from benchlab.clock import SessionClock
 from benchlab.recording import Collector, collect
-from pipeline_probes.frames import Frames, Shape
-from pipeline_probes.options import shape_of, simulator_options
+from pipeline_probes.gst.running import DISORDER_MS
 from pipeline_probes.plan import pipeline_options, plan_of
 from pipeline_probes.presets import PRESETS, Preset
 from pipeline_probes.record import record
-from pipeline_probes.running import DISORDER_MS
-from pipeline_probes.simulated import POLL_S, SimulatedPipeline
+from pipeline_probes.sim.frames import Frames, Shape
+from pipeline_probes.sim.options import shape_of, simulator_options
+from pipeline_probes.sim.simulated import POLL_S, SimulatedPipeline
 
 EXAMPLES = """\
   {prog}                              take the card at {device}, wait for it if it is not there

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchlab import cli
-from pipeline_probes.listening import socket_options
+from pipeline_probes.datagrams.listening import socket_options
 from pipeline_probes.plan import pipeline_options, plan_of
 from pipeline_probes.presets import PRESETS
 from pipeline_probes.record import record

@@ -13,11 +13,11 @@ from benchlab.cli import Context
 from benchlab.clock import SessionClock
 from benchlab.daemon import Source
 from benchlab.recording import Collector, collect
-from pipeline_probes.listening import DISORDER_MS as LISTENING_DISORDER_MS
-from pipeline_probes.listening import ONCE_S, Listening
-from pipeline_probes.pipeline_source import POLL_S
+from pipeline_probes.datagrams.listening import DISORDER_MS as LISTENING_DISORDER_MS
+from pipeline_probes.datagrams.listening import ONCE_S, Listening
+from pipeline_probes.gst.pipeline_source import POLL_S
+from pipeline_probes.gst.running import Running
 from pipeline_probes.plan import Plan
-from pipeline_probes.running import Running
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from benchlab import __version__, config
 from benchlab.config import Config, Loaded
@@ -31,9 +31,16 @@ class Main(Protocol):
         ...
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one line, as with anything else."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(Exit.USAGE, f"{self.prog}: {message} (see --help)\n")
+
+
 def parser(prog: str, description: str, examples: str) -> argparse.ArgumentParser:
-    """Return a parser with the options that all programs have; a usage error exits 2."""
-    p = argparse.ArgumentParser(
+    """Return a parser with the options that all programs have; a usage error is one line, and exits 2."""
+    p = _Parser(
         prog=prog,
         description=description,
         epilog=f"examples:\n{examples}" if examples else None,

@@ -55,7 +55,9 @@ def test_unknown_or_abbreviated_option_is_a_usage_error(argv: list[str], capsys:
     with pytest.raises(SystemExit) as caught:
         parsed(*argv)
     assert caught.value.code == Exit.USAGE
-    assert capsys.readouterr().out == ""
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("telemetryd: ") and said.err.count("\n") == 1
 
 
 def test_collectors_have_the_same_options() -> None:

@@ -29,6 +29,7 @@ from benchctl.doctor_host import (
 )
 from benchctl.doctor_sources import MOST_BYTES
 from benchlab import cli
+from benchlab.config import load
 from benchlab.errors import Fault
 from benchlab.event import Event, encode_lines, meta
 from benchlab.log.watch import Watcher
@@ -90,6 +91,15 @@ def test_absent_source_is_told_in_its_own_words_and_is_no_failure(examine: Exami
     found = examine({"telemetryd": says(GPU_DOWN + CPU)})
     assert found["gpu.nvml"] == Check("sources", "gpu.nvml", ABSENT, "no libnvidia-ml.so.1", "install the driver")
     assert (found["cpu.psutil"].state, found["cpu.psutil"].found) == (OK, "cpu_util, load1")
+
+
+def test_source_that_several_collectors_have_says_which_was_asked() -> None:
+    loaded = load(Path(os.devnull), {}, {})
+    commands = {"telemetryd": says(GPU_DOWN + CPU), "edgepower": says(GPU_DOWN)}
+    checks = list(doctor.collector_checks(commands, 30.0, program_env(), loaded, {"gpu.nvml": "telemetry"}))
+    both = ["telemetryd: no libnvidia-ml.so.1", "edgepower: no libnvidia-ml.so.1"]
+    assert [check.found for check in checks if check.name == "gpu.nvml"] == both
+    assert [check.found for check in checks if check.name == "cpu.psutil"] == ["cpu_util, load1"]
 
 
 def test_absent_source_that_the_configuration_asks_for_is_a_failure(examine: Examine, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from benchlab.catalog import RAIL_SUMS, RAILS, SIGNALS, energy_key, lookup, unknown_keys
+from benchlab.catalog import RAIL_SUMS, RAILS, SIGNALS, energy_key, energy_step_ms, lookup, unknown_keys
 
 PROMISED = {
     "gpu.nvml": "gpu_util mem_util gpu_mem_used gpu_mem_total power_w temp_c sm_clock_mhz mem_clock_mhz fan_pct "
@@ -94,6 +94,11 @@ def test_energy_key_of_powers_with_and_without_a_counter() -> None:
     assert energy_key("cpu.rapl", "package_w") == "package_j"
     assert energy_key("benchlab.usb", "p_sys") is None
     assert energy_key("nobody", "power_w") is None
+
+
+def test_only_the_counter_of_a_gpu_moves_in_steps_that_matter() -> None:
+    assert energy_step_ms("gpu.nvml", "power_w") == 100.0
+    assert {energy_step_ms("cpu.rapl", "package_w"), energy_step_ms("nobody", "power_w")} == {0.0}
 
 
 @pytest.mark.parametrize(

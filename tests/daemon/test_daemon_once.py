@@ -9,7 +9,7 @@ import msgspec
 
 from benchlab.daemon import Absent, Reading, Source, once
 from benchlab.errors import Exit
-from benchlab.event import Value
+from benchlab.event import Scalar, Value
 
 
 class Clock:
@@ -121,3 +121,19 @@ def test_events_that_came_during_either_sample_are_shown() -> None:
             return [Reading({"n": 1}, ts_ns=1)]
 
     assert len(rows(run(Waiting())[1])) == 2
+
+
+def test_device_says_what_it_is_above_its_reading_once() -> None:
+    class Meter:
+        name, dev = "test.meter", "17"
+
+        def __init__(self) -> None:
+            self.identity: dict[str, Scalar] = {}
+
+        def sample(self) -> list[Reading]:
+            self.identity = {"product": "BENCHLAB 2", "contract": "unknown"}
+            return [Reading({"raw_hex": "00"}, dev=self.dev), Reading({"raw_hex": "01"}, dev=self.dev)]
+
+    _, text = run(Meter(), as_json=False)
+    device = ["test.meter 17", "product BENCHLAB 2", "contract unknown", "raw_hex 00"]
+    assert [" ".join(line.split()) for line in text.splitlines()] == [*device, "test.meter 17", "raw_hex 01"]

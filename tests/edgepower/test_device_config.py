@@ -282,6 +282,24 @@ def test_what_is_edited_at_the_very_moment_of_a_change_is_not_lost(how: str, tmp
     assert (config.settings.reload_port, config.metrics["jetson_temp_gpu_celsius"]) == (9191, True)
 
 
+@pytest.mark.parametrize("begins", ["", "device_type: jetson_orin\n"])
+def test_a_file_that_is_still_being_written_is_waited_for(
+    begins: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(tmp_path, SEED)
+    edited = SEED.replace("important", "crucial")
+    config.path.write_text(begins)  # an editor empties the file and writes it piece by piece
+    pieces = [edited]
+
+    def go_on(seconds: float) -> None:
+        if pieces:
+            config.path.write_text(pieces.pop())
+
+    monkeypatch.setattr("edgepower.device_config.sleep", go_on)
+    config.enable({"jetson_temp_gpu_celsius": True})
+    assert config.path.read_text() == edited.replace("jetson_temp_gpu_celsius: false", "jetson_temp_gpu_celsius: true")
+
+
 def test_a_file_that_somebody_writes_all_the_time_is_left_to_them(tmp_path: Path) -> None:
     def check(device: object) -> None:
         if armed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -225,6 +227,22 @@ def test_the_token_is_sent_where_there_is_one(begin: Begin, central: ConfigServe
     central.documents["edge-01"] = dict(CENTRAL)
     begin(token="s3cret")
     assert central.tokens == {"Bearer s3cret"}
+
+
+def test_openssl_is_loaded_for_a_server_and_not_before() -> None:
+    code = """
+import sys, edgepower.main
+from edgepower.central import Central, Unreachable
+assert not {"ssl", "_ssl"} & sys.modules.keys(), "loaded for nobody"
+for url in ("http://127.0.0.1:1", "https://127.0.0.1:1"):
+    try:
+        Central(url, "edge-01", 5.0).get()
+    except Unreachable as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Connection refused") == 2
 
 
 def test_a_host_name_is_no_path() -> None:

@@ -174,6 +174,21 @@ def test_the_devices_own_stamp_is_kept_and_a_repetition_is_no_reading() -> None:
     assert len(shown.sources[0].sample()) == 1
 
 
+def test_the_log_is_told_what_the_total_covers_and_not_again_when_it_is_missing_for_once() -> None:
+    device = FakeDevice()
+    device.identity = {"model": "board"}
+    (source,) = Exposed(device).sources
+    assert source.identity == {"model": "board"}
+    device.scopes = {"power_total_watts": "module"}
+    source.sample()
+    device.scopes = {}
+    source.sample()
+    assert source.identity == {"model": "board", "total_scope": "module"}
+    device.scopes = {"power_total_watts": "board_input"}
+    source.sample()
+    assert source.identity["total_scope"] == "board_input"
+
+
 def test_a_device_that_may_be_asked_less_often_has_a_period_of_its_own() -> None:
     device = FakeDevice()
     device.min_period_s = 5.0

@@ -102,6 +102,21 @@ def test_without_tegrastats_the_rest_comes_from_sysfs(made: ExitStack, tmp_path:
     assert [name for name in found if lookup("edge.jetson_orin", name) is None] == []
 
 
+def test_zones_of_an_older_release_have_the_same_names_and_constants_are_dropped(
+    made: ExitStack, tmp_path: Path
+) -> None:
+    RecordedSysfs(tmp_path, "hwmon/jetson_agx_orin")
+    zones = {"CPU-therm": 41000, "GPU-therm": 39500, "PMIC-Die": 100000, "thermal-fan-est": 40100}
+    folder = "sys/class/thermal/thermal_zone"
+    for number, (zone, millidegrees) in enumerate(zones.items()):
+        plant(tmp_path, {f"{folder}{number}/type": f"{zone}\n", f"{folder}{number}/temp": f"{millidegrees}\n"})
+    plant(tmp_path, {"sys/class/devfreq/17000000.ga10b/cur_freq": "612000000\n"})
+    found = jetson(made, tmp_path).get_metrics()
+    temps = {name: value for name, value in found.items() if name.endswith("_celsius")}
+    assert temps == {"jetson_temp_cpu_celsius": 41.0, "jetson_temp_gpu_celsius": 39.5}
+    assert found["jetson_gpu_freq_mhz"] == 612.0
+
+
 def test_hanging_tegrastats_does_not_hide_the_power(made: ExitStack, tmp_path: Path) -> None:
     RecordedSysfs(tmp_path, "hwmon/jetson_agx_orin")
     collector = jetson(made, plant(tmp_path, HOST), "agx_orin", "--fault", "hang", "--after", "0")

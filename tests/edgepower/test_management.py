@@ -230,8 +230,17 @@ def test_health_has_the_fields_of_both_descriptions(manage: Manage) -> None:
     with pytest.raises(Absent):
         managed.source.sample()
     status, found = ask_json(managed.port, "GET", "/health")
-    assert (status, found["status"], found["last_error"]) == (200, "degraded", "tegrastats not found")
-    assert found["devices"] == [{"device_type": "jetson_orin", "state": "down", "reason": "tegrastats not found"}]
+    why = "tegrastats not found (run it on a Jetson)"
+    assert (status, found["status"], found["last_error"]) == (200, "degraded", why)
+    assert found["devices"] == [{"device_type": "jetson_orin", "state": "down", "reason": why}]
+
+
+def test_health_tells_what_each_power_covers(manage: Manage) -> None:
+    managed = manage()
+    managed.device.scopes = {"power_total_watts": "module", "power_gpu_watts": "gpu"}
+    managed.source.sample()
+    (device,) = ask_json(managed.port, "GET", "/health")[1]["devices"]
+    assert device["scopes"] == {"power_total_watts": "module", "power_gpu_watts": "gpu"}
 
 
 def test_config_is_whole_but_for_its_secrets(manage: Manage) -> None:

@@ -162,6 +162,13 @@ def test_waits_grow_while_it_fails(make: Make) -> None:
     assert waits == [2.0, 4.0, 8.0, 16.0]
 
 
+def test_program_that_may_not_be_run_says_what_lets_it(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "tegrastats").write_text("#!/bin/sh\n")
+    with pytest.raises(Absent, match="Permission denied") as caught:
+        make(command=[str(tmp_path / "tegrastats")]).latest()
+    assert caught.value.fix.endswith(f"chmod a+rx {tmp_path / 'tegrastats'}")
+
+
 def test_missing_program_says_where_it_comes_from(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Absent, match="/nowhere/tegrastats: No such file") as caught:
         make(command=["/nowhere/tegrastats"]).latest()

@@ -192,12 +192,19 @@ def test_energy_of_a_sine_is_off_by_its_curvature_at_most(seed: int) -> None:
         assert abs(row.kv.power_w - (300 + amplitude_w * math.sin(omega * (a_s + b_s) / 2))) <= bound_w + 1e-5
 
 
-def counted(*readings: tuple[float, float, float | None]) -> list[Event]:
-    """Return readings of a GPU at some second: watts, and what its energy counter says."""
-    return [
-        Event(T0 + int(s * NS), "gpu.nvml", {"power_w": w} | ({} if j is None else {"energy_j": j}))
-        for s, w, j in readings
-    ]
+def counted(source: str, *readings: tuple[float, float, float | None]) -> list[Event]:
+    """Return readings of a GPU or a processor at some second: watts, and what its energy counter says."""
+    power, joules = {"gpu.nvml": ("power_w", "energy_j"), "cpu.rapl": ("package_w", "package_j")}[source]
+    return [Event(T0 + int(s * NS), source, {power: w} | ({} if j is None else {joules: j})) for s, w, j in readings]
+
+
+def joules_over(source: str, readings: list[Event], a_s: float, b_s: float) -> float | None:
+    """Return what a frame from one second to another cost by the meter of one source."""
+    key = "power_w" if source == "gpu.nvml" else "package_w"
+    used = Settings(SETTINGS.pairs, ((f"{source}:{key}",),))
+    span = (T0 + int(a_s * NS), T0 + int(b_s * NS))
+    (row,) = rows_of({"telemetry.jsonl": readings, "pipeline.jsonl": frames_over([span])}, used=used)
+    return row.kv.energy_j
 
 
 @pytest.mark.parametrize(
@@ -215,12 +222,29 @@ def counted(*readings: tuple[float, float, float | None]) -> list[Event]:
 )
 def test_energy_is_the_counters_where_there_is_one_that_did_not_run_back(a_s: float, b_s: float, joules: float) -> None:
     counter = ((0, 10.0), (1, 20.0), (2, 40.0), (3, 2.0), (4, 7.0), (5, None), (6, 9.0))
-    gpu = counted(*((s, 100.0, j) for s, j in counter))
-    span = (T0 + int(a_s * NS), T0 + int(b_s * NS))
-    (row,) = rows_of({"telemetry.jsonl": gpu, "pipeline.jsonl": frames_over([span])})
-    assert row.kv.energy_j == pytest.approx(joules, rel=1e-9)
-    assert row.kv.power_w == 100.0
-    assert row.kv.power_source == "gpu.nvml:power_w"
+    package = counted("cpu.rapl", *((s, 100.0, j) for s, j in counter))
+    assert joules_over("cpu.rapl", package, a_s, b_s) == pytest.approx(joules, rel=1e-9)
+
+
+def steps_of_a_gpu(seed: int, step_s: float) -> list[Event]:
+    """Return 100 W read about every 100 ms, and a counter that moves in steps."""
+    random = Random(seed)
+    at_s = [0.1 * i + random.uniform(-0.03, 0.03) for i in range(1, 60)]
+    return counted("gpu.nvml", *((s, 100.0, 100.0 * step_s * (s // step_s)) for s in at_s))
+
+
+@EXAMPLES
+@given(st.integers(0, 2**32), st.sampled_from([0.02, 0.05, 0.1]), st.floats(0.2, 3.0), st.floats(1.0, 2.0))
+def test_steps_of_a_counter_are_no_energy_of_frames(seed: int, step_s: float, a_s: float, length_s: float) -> None:
+    gpu = steps_of_a_gpu(seed, step_s)
+    assert joules_over("gpu.nvml", gpu, a_s, a_s + 0.01) == pytest.approx(1.0, rel=1e-6)
+    assert joules_over("gpu.nvml", gpu, a_s, a_s + length_s) == pytest.approx(100.0 * length_s, rel=0.11)
+
+
+def test_a_counter_that_steps_is_believed_over_ten_steps() -> None:
+    gpu = counted("gpu.nvml", (0, 100.0, 0.0), (1, 100.0, 50.0), (2, 100.0, 100.0))
+    assert joules_over("gpu.nvml", gpu, 0.5, 1.4) == pytest.approx(90.0)
+    assert joules_over("gpu.nvml", gpu, 0.5, 1.5) == pytest.approx(50.0)
 
 
 def sixty_fps(

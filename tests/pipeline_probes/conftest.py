@@ -8,8 +8,8 @@ import pytest
 
 from benchlab import clock
 from benchlab.clock import SessionClock
-from pipeline_probes.graph import Graph
-from pipeline_probes.pipeline_source import PipelineSource
+from pipeline_probes.gst.graph import Graph
+from pipeline_probes.gst.pipeline_source import PipelineSource
 from pipeline_probes.stage_spec import stage_spec
 from support.stage_programs import Inbox
 

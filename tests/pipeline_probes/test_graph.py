@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from benchlab.errors import Exit, Fault
-from pipeline_probes.graph import Graph
-from pipeline_probes.pipeline_source import PipelineSource
+from pipeline_probes.gst.graph import Graph
+from pipeline_probes.gst.pipeline_source import PipelineSource
 from pipeline_probes.stage_spec import stage_spec
 from support.pipelines import at, to_the_end
 

@@ -17,6 +17,7 @@ from support.processes import Run, Start, until
 from support.tree import program_env
 
 PROBES = "pipeline_probes"
+A_RACE = 2  # a queue says that it is full, and then has room after all
 R5C = "pipeline_probes.r5c_capture"
 YUAN = "pipeline_probes.yuan_capture"
 SMALL = "video/x-raw,width=64,height=48,framerate=100/1"
@@ -76,9 +77,9 @@ def test_pipeline_that_ends_ends_the_program_and_muxd_pairs_all_its_frames(gst: 
     assert metas(events, "source_down")[-1]["reason"] == "the pipeline came to its end"
     assert {line["stage"] for line in metas(events, "caps")} == {"ingress", "encoded"}
     assert all(isinstance(line["caps"], str) for line in metas(events, "caps"))
-    lost = sum(line["n"] for line in metas(events, "dropped"))
-    assert (len(of(events, "ingress")), len(of(events, "encoded"))) == (200, 200 - lost)
-    assert lost > 0
+    lost = 200 - len(of(events, "encoded"))
+    assert len(of(events, "ingress")) == 200
+    assert 0 < lost <= sum(line["n"] for line in metas(events, "dropped")) <= lost + A_RACE
     assert run("benchctl", "session", "close", "s", "--data-root", str(tmp_path)).returncode == 0
     assert run("muxd", *where, "--once", "--prom-bind", "127.0.0.1:0").returncode == 0
     rows = [json.decode(line) for line in (tmp_path / "sessions/s/aligned/latency.jsonl").open("rb")]

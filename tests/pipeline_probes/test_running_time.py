@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline_probes.running_time import NONE, Epochs, Segment, running_time_ns
+from pipeline_probes.gst.running_time import NONE, Epochs, Segment, running_time_ns
 
 TIMES = st.integers(0, 2**52)
 SEGMENTS = st.builds(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from benchlab.daemon import Reading
 from benchlab.stages import MAX_LINE, is_name, is_text
-from pipeline_probes.senders import Senders
-from pipeline_probes.stage_line import FUTURE_NS, PAST_NS, Arrival, StageReader, Timeline
+from pipeline_probes.datagrams.senders import Senders
+from pipeline_probes.datagrams.stage_line import FUTURE_NS, PAST_NS, Arrival, StageReader, Timeline
 
 NOW = 10**18
 TIMELINE = Timeline(NOW, from_boottime_ns=NOW - 10**15, from_monotonic_ns=NOW - 10**14)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_probes.senders import MAX_SENDERS, MAX_TOLD, OTHERS, REPORT_NS, Senders
+from pipeline_probes.datagrams.senders import MAX_SENDERS, MAX_TOLD, OTHERS, REPORT_NS, Senders
 
 
 def lost_by_sender(senders: Senders) -> dict[object, int]:

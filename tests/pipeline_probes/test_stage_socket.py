@@ -19,8 +19,8 @@ from benchlab.clock import SessionClock
 from benchlab.daemon import Reading
 from benchlab.errors import Exit, Fault
 from benchlab.stages import MAX_DATAGRAM, default_socket, is_trusted, sockets
-from pipeline_probes.stage_socket import Datagram, StageSocket
-from pipeline_probes.stage_source import StageSource
+from pipeline_probes.datagrams.stage_socket import Datagram, StageSocket
+from pipeline_probes.datagrams.stage_source import StageSource
 from support.stage_programs import Inbox
 
 Listen = Callable[[], Inbox]

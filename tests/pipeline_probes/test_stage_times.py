@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from benchlab.clock import SessionClock, monotonic_ns
-from pipeline_probes.capture_time import NS, NTP_TO_UNIX_S, CaptureTime, Reference
-from pipeline_probes.notes import FLUSH, HEADER, Note
-from pipeline_probes.running_time import NONE, Segment
+from pipeline_probes.gst.capture_time import NS, NTP_TO_UNIX_S, CaptureTime, Reference
+from pipeline_probes.gst.notes import FLUSH, HEADER, Note
+from pipeline_probes.gst.running_time import NONE, Segment
+from pipeline_probes.gst.stage_times import UNC_NS, StageTimes
 from pipeline_probes.stage_spec import StageSpec
-from pipeline_probes.stage_times import UNC_NS, StageTimes
 from support.pipelines import at, told
 
 MS = 1_000_000

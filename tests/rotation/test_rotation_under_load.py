@@ -20,8 +20,8 @@ from benchlab.log.vouched import read_vouched
 from benchlab.session import Session, list_sessions
 from benchlab.sim import LogNormal
 from muxd.main import main as muxd
-from pipeline_probes.frames import Frames, Shape
-from pipeline_probes.options import DROP_RATE, JITTER_MS, MEDIAN_MS, P99_MS, STAGES
+from pipeline_probes.sim.frames import Frames, Shape
+from pipeline_probes.sim.options import DROP_RATE, JITTER_MS, MEDIAN_MS, P99_MS, STAGES
 from support.processes import Run, Start, ended, until
 from support.sink_sessions import assert_store_is_the_log
 

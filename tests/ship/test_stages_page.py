@@ -10,9 +10,9 @@ import msgspec
 
 from benchlab import sdk, stages
 from benchlab.event import Event
-from pipeline_probes import listening
-from pipeline_probes.senders import Senders
-from pipeline_probes.stage_line import Arrival, Line, StageReader, Timeline
+from pipeline_probes.datagrams import listening
+from pipeline_probes.datagrams.senders import Senders
+from pipeline_probes.datagrams.stage_line import Arrival, Line, StageReader, Timeline
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "STAGES.md").read_text()
 

@@ -11,7 +11,7 @@ import pytest
 from benchlab.catalog import unknown_keys
 from benchlab.event import Event
 from benchlab.sim import NS, LogNormal
-from pipeline_probes.frames import Frames, Shape
+from pipeline_probes.sim.frames import Frames, Shape
 
 BASE = 1_763_800_000 * NS
 STAGES = ("ingress", "encoded")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from benchlab.catalog import unknown_keys
 from benchlab.daemon import Reading
 from benchlab.sim import NS, LogNormal
-from pipeline_probes.frames import Frames, Shape
-from pipeline_probes.simulated import SimulatedPipeline
+from pipeline_probes.sim.frames import Frames, Shape
+from pipeline_probes.sim.simulated import SimulatedPipeline
 
 BASE = 1_763_800_000 * NS
 MS = 1_000_000

@@ -15,6 +15,7 @@ from benchlab.event import Event
 
 MS = 1_000_000
 ENERGY_KEYS = {("gpu.nvml", "power_w"): "energy_j", ("cpu.rapl", "package_w"): "package_j"}
+COUNTED_FROM_NS = {"gpu.nvml": 1000 * MS}  # its counter moves every 100 ms at the latest, and ten steps are asked for
 
 
 @dataclass
@@ -398,7 +399,8 @@ def energy(meter: Meter, i: int, j: int, a: int, b: int) -> float:
         lo, hi = max(a, left.ts_ns), min(b, right.ts_ns)
         if hi <= lo:
             continue
-        counter = ENERGY_KEYS.get((meter.source, meter.key))
+        is_short = b - a < COUNTED_FROM_NS.get(meter.source, 0)
+        counter = None if is_short else ENERGY_KEYS.get((meter.source, meter.key))
         c0, c1 = (left.kv.get(counter), right.kv.get(counter)) if counter else (None, None)
         length = right.ts_ns - left.ts_ns
         if c0 is not None and c1 is not None and c1 >= c0:

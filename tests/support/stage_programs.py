@@ -14,8 +14,8 @@ from benchlab import clock
 from benchlab.clock import SessionClock
 from benchlab.daemon import Reading
 from benchlab.event import META, PIPELINE, Event
-from pipeline_probes.stage_socket import StageSocket
-from pipeline_probes.stage_source import StageSource
+from pipeline_probes.datagrams.stage_socket import StageSocket
+from pipeline_probes.datagrams.stage_source import StageSource
 from support.tree import program_env
 
 PATIENCE_S = 60.0

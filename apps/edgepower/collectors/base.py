@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from benchlab.chips.i2c import Bus
-from benchlab.daemon import Absent, Transient
+from benchlab.daemon import Absent
 from benchlab.errors import Exit, Fault
 from benchlab.event import Scalar
 from benchlab.sim import LoadModel
@@ -130,7 +130,7 @@ def metric_part(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "unnamed"
 
 
-def told(error: Absent | Transient) -> str:
-    """Return why a metric is absent, with the fix if there is one."""
+def told(error: Exception) -> str:
+    """Return why a device or a metric is absent, with the fix if there is one."""
     fix = error.fix if isinstance(error, Absent) else ""
     return f"{error} ({fix})" if fix else str(error)

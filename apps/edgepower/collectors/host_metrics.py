@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from benchlab.daemon import Absent, Transient
@@ -17,10 +17,14 @@ MIB = 1 << 20
 
 
 class HostMetrics:
-    """Metrics of the board under ``root``; their names begin with ``prefix``. Nothing it does raises."""
+    """Metrics of the board under ``root``; their names begin with ``prefix``. Nothing it does raises.
 
-    def __init__(self, prefix: str, root: Path) -> None:
+    ``no_zones`` are thermal zones that measure nothing, by their part of a metric's name.
+    """
+
+    def __init__(self, prefix: str, root: Path, no_zones: Collection[str] = ()) -> None:
         self._prefix = prefix
+        self._no_zones = no_zones
         self._zones = ThermalZones(root)
         self._usage = CpuUsage(root)
         self._memory = MemoryInfo(root)
@@ -30,7 +34,8 @@ class HostMetrics:
         return {f"{self._prefix}_{key}": round(value, 3) for key, value in self._all().items()}
 
     def _all(self) -> dict[str, float]:
-        found = {f"temp_{zone_part(zone)}_celsius": value for zone, value in self._zones.read().items()}
+        zones = {zone_part(zone): value for zone, value in self._zones.read().items()}
+        found = {f"temp_{part}_celsius": value for part, value in zones.items() if part not in self._no_zones}
         for part in (self._processor, self._ram):
             try:
                 found.update(part())
@@ -55,9 +60,9 @@ class HostMetrics:
 
 
 def zone_part(zone: str) -> str:
-    """Return the name of a thermal zone as a part of a metric's name: ``cpu`` of ``cpu-thermal``."""
+    """Return the name of a thermal zone as a part of a metric's name: ``cpu`` of ``cpu-thermal`` or ``CPU-therm``."""
     part = metric_part(zone)
-    return part.removesuffix("_thermal") or part
+    return part.removesuffix("_thermal").removesuffix("_therm") or part
 
 
 class DevfreqMetrics:

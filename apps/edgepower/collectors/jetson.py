@@ -25,6 +25,12 @@ _CARRIER = "ina238"
 """The monitor of a carrier's input, which names no rail: an AGX Thor has it."""
 
 _GPU_LOADS = ("sys/devices/platform/gpu.0/load", "sys/devices/platform/17000000.gpu/load")
+_NO_ZONES = ("pmic", "pmic_die", "thermal_fan_est")
+"""Zones that say 50 or 100 °C whatever happens, and one that is computed of the others."""
+
+_GPU_CLOCKS = {"gpu": "gpu", "gp10b": "gpu", "gv11b": "gpu", "ga10b": "gpu"}
+"""What the name of the GPU contains in devfreq, by release: the part itself, or its chip (TX2, Xavier, Orin)."""
+
 _OFTEN_MISSING = ("jetson_emc_freq_mhz", "jetson_gpu_usage_percent")
 _MOST_UNKNOWN = 100
 INTERVALS_MS = (100, 1000)
@@ -124,8 +130,8 @@ class _Sysfs:
     """What sysfs tells where tegrastats does not."""
 
     def __init__(self, root: Path) -> None:
-        self._host = HostMetrics("jetson", root)
-        self._clocks = DevfreqMetrics("jetson", root, {"gpu": "gpu", "gv11b": "gpu"})
+        self._host = HostMetrics("jetson", root, _NO_ZONES)
+        self._clocks = DevfreqMetrics("jetson", root, _GPU_CLOCKS)
         self._loads = [ProcFile(root, name) for name in _GPU_LOADS]
 
     def read(self) -> dict[str, float]:

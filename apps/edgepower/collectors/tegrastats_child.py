@@ -136,7 +136,9 @@ class TegrastatsChild:
             try:
                 self._run = _Run(command, self._now_ns)
             except OSError as error:
-                raise Absent(f"{command[0]}: {error.strerror}", _FIX) from None
+                is_denied = isinstance(error, PermissionError)
+                fix = f"let this user run it: chmod a+rx {command[0]}" if is_denied else _FIX
+                raise Absent(f"{command[0]}: {error.strerror}", fix) from None
             return self._run
 
     def _program(self) -> Sequence[str]:

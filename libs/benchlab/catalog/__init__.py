@@ -23,6 +23,7 @@ __all__ = [
     "Labels",
     "Signal",
     "energy_key",
+    "energy_step_ms",
     "lookup",
     "unknown_keys",
 ]
@@ -55,6 +56,12 @@ def energy_key(source: str, key: str) -> str | None:
     """Return the key of the same source that counts the joules of the power ``key``, if it has one."""
     signal = lookup(source, key)
     return signal.energy_key if signal else None
+
+
+def energy_step_ms(source: str, key: str) -> float:
+    """Return how long that counter stands still at most between two steps; 0 if that is too short to matter."""
+    signal = lookup(source, key)
+    return signal.energy_step_ms if signal else 0.0
 
 
 def unknown_keys(source: str, kv: Iterable[tuple[str, object]]) -> list[str]:

@@ -40,7 +40,16 @@ _STATES = (
 
 def signals() -> Iterator[Signal]:
     """Yield every signal of a GPU."""
-    yield Signal(SOURCE, "power_w", "W", "gauge", "Power of the GPU", PREFIX + "power_watts", energy_key="energy_j")
+    yield Signal(
+        SOURCE,
+        "power_w",
+        "W",
+        "gauge",
+        "Power of the GPU",
+        PREFIX + "power_watts",
+        energy_key="energy_j",
+        energy_step_ms=100.0,  # 20 to 100 ms from board to board
+    )
     yield from numbers(
         SOURCE,
         "counter",

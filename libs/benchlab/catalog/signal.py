@@ -31,7 +31,8 @@ class Signal:
     ``unit`` is that of the recorded value. ``prometheus`` is the metric family in base units, ``None`` where
     the value is no time series; samples are the recorded value times ``scale``, with ``labels`` beside those
     that identify the source. ``energy_key`` names the key of the same source that counts the joules of this
-    power. A column of a table has the key ``table.column``; the table's ``info`` columns identify its rows.
+    power; ``energy_step_ms`` is how long that counter stands still at most between two steps. A column of a table has
+    the key ``table.column``; the table's ``info`` columns identify its rows.
     Where the hardware decides the names, ``source`` and ``key`` are patterns: the ``*`` in a key stands for one part of
     it, which takes the place of every ``*`` in ``labels`` and ``energy_key``.
     """
@@ -45,6 +46,7 @@ class Signal:
     influx: InfluxType = "float"
     labels: Labels = ()
     energy_key: str | None = None
+    energy_step_ms: float = 0.0
     family_help: str | None = None
 
     def matching(self, key: str) -> Signal | None:

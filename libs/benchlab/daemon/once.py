@@ -8,13 +8,15 @@ from time import monotonic_ns, sleep
 from typing import TextIO
 
 from benchlab.catalog import lookup
-from benchlab.daemon.source import Source, arrivals_of, failure, take, told, waits
+from benchlab.daemon.source import Source, arrivals_of, failure, identity_of, take, told, waits
 from benchlab.daemon.worker import Clock
 from benchlab.errors import Exit
-from benchlab.event import META, Event, Value, encode_lines
+from benchlab.event import META, Event, Scalar, Value, encode_lines
 
 RATE_S = 0.5
 DEADLINE_S = 5.0
+
+_Device = tuple[str, str | None]
 
 
 def once(
@@ -30,15 +32,17 @@ def once(
 
     A rate needs two samples: each source is sampled twice, ``rate_s`` apart, and the second is shown. A
     source that does not answer within ``deadline_s`` is reported like one that is absent. Sources that one of
-    them finds are sampled too.
+    them finds are sampled too. For people, what is known of a device stands above its first reading.
     """
     events: list[Event] = []
+    known: dict[_Device, Mapping[str, Scalar]] = {}
     while sources:
         probes = [_Probe(source, clock, rate_s) for source in sources]
         give_up_ns = monotonic_ns() + round(deadline_s * 1e9)
         events += [event for probe in probes for event in probe.result(give_up_ns)]
+        known.update(((source.name, getattr(source, "dev", None)), identity_of(source)) for source in sources)
         sources = [found for source in sources for found in arrivals_of(source)]
-    out.write(encode_lines(events).decode() if as_json else _table(events))
+    out.write(encode_lines(events).decode() if as_json else _table(events, known))
     return Exit.OK if any(event.source != META for event in events) else Exit.NO_DEVICE
 
 
@@ -73,11 +77,11 @@ class _Probe:
         return told(self._source, self._clock.now_ns(), "source_down", fields)
 
 
-def _table(events: Sequence[Event]) -> str:
-    return "".join(line + "\n" for event in events for line in _lines(event))
+def _table(events: Sequence[Event], known: dict[_Device, Mapping[str, Scalar]]) -> str:
+    return "".join(line + "\n" for event in events for line in _lines(event, known))
 
 
-def _lines(event: Event) -> list[str]:
+def _lines(event: Event, known: dict[_Device, Mapping[str, Scalar]]) -> list[str]:
     if event.source == META:
         if event.kv["event"] != "source_down":
             return []
@@ -85,7 +89,8 @@ def _lines(event: Event) -> list[str]:
         which = f"{event.kv['which']} {event.dev}" if event.dev else event.kv["which"]
         return [f"{which}: absent: {event.kv['reason']}{fix}"]
     head = " ".join(filter(None, (event.source, event.dev, "(simulated)" if event.sim else "")))
-    return [head, *(_value(event.source, key, value) for key, value in event.kv.items())]
+    rows = {**known.pop((event.source, event.dev), {}), **event.kv}
+    return [head, *(_value(event.source, key, value) for key, value in rows.items())]
 
 
 def _value(source: str, key: str, value: Value) -> str:

@@ -171,7 +171,9 @@ class Worker:
         if self._down == fields or self._is_abandoned:
             return
         self._down = fields
-        log.log(logging.INFO if self.has_ended else logging.WARNING, "%s is down: %s", self._title(), fields["reason"])
+        fix = f" ({fields['fix']})" if "fix" in fields else ""
+        level = logging.INFO if self.has_ended else logging.WARNING
+        log.log(level, "%s is down: %s%s", self._title(), fields["reason"], fix)
         self._tell("source_down", fields)
 
     def _report_up(self, identity: Mapping[str, Value]) -> None:

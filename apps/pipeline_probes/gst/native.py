@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_uint, c_uint64, c_ulong, c_void_p
 from typing import Any
 
-from pipeline_probes.running_time import Segment
+from pipeline_probes.gst.running_time import Segment
 
 PROBE_OK = 1  # GST_PAD_PROBE_OK
 BUFFER = 1 << 4

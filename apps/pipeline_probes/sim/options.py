@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from benchlab.sim import SEED, LogNormal
-from pipeline_probes.frames import Shape
+from pipeline_probes.sim.frames import Shape
 
 STAGES = ("ingress", "encoded")
 FPS = 60.0

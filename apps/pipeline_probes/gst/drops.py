@@ -8,8 +8,8 @@ from typing import Any
 
 from benchlab.daemon import Reading
 from benchlab.event import META
-from pipeline_probes.graph import Graph
-from pipeline_probes.running_time import NONE
+from pipeline_probes.gst.graph import Graph
+from pipeline_probes.gst.running_time import NONE
 
 NS = 1_000_000_000
 
@@ -63,8 +63,15 @@ class Drops:
         ]
 
     def _leaked(self, element: Any) -> None:
-        self._leaks.append(element.get_name())
+        """Note a leak, unless room was made while this call waited to run: then the queue keeps its buffers."""
+        if any(_is_full(element, unit) for unit in ("buffers", "bytes", "time")):
+            self._leaks.append(element.get_name())
 
     def _count(self, element: str, why: str, n: int) -> None:
         if n:
             self._counts[element, why] = self._counts.get((element, why), 0) + n
+
+
+def _is_full(queue: Any, unit: str) -> bool:
+    most = int(queue.get_property(f"max-size-{unit}"))
+    return most > 0 and int(queue.get_property(f"current-level-{unit}")) >= most

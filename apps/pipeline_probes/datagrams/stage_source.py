@@ -8,10 +8,10 @@ from benchlab.clock import SessionClock
 from benchlab.daemon import Absent, Reading
 from benchlab.errors import Fault
 from benchlab.event import BOOKMARK, META, PIPELINE, Value
-from pipeline_probes.bookmarks import Bookmarks
-from pipeline_probes.senders import Senders
-from pipeline_probes.stage_line import Arrival, StageReader, Timeline
-from pipeline_probes.stage_socket import Datagram, StageSocket, listener_of
+from pipeline_probes.datagrams.bookmarks import Bookmarks
+from pipeline_probes.datagrams.senders import Senders
+from pipeline_probes.datagrams.stage_line import Arrival, StageReader, Timeline
+from pipeline_probes.datagrams.stage_socket import Datagram, StageSocket, listener_of
 
 WAIT_MS = 250
 BATCH_BYTES = 512 * 1024

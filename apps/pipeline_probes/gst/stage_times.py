@@ -9,9 +9,9 @@ from typing import Any
 from benchlab.clock import SessionClock
 from benchlab.daemon import Reading
 from benchlab.event import META
-from pipeline_probes.capture_time import CaptureTime, Reference, is_plausible
-from pipeline_probes.notes import FLUSH, HEADER, Note
-from pipeline_probes.running_time import NONE, Epochs, Segment, running_time_ns
+from pipeline_probes.gst.capture_time import CaptureTime, Reference, is_plausible
+from pipeline_probes.gst.notes import FLUSH, HEADER, Note
+from pipeline_probes.gst.running_time import NONE, Epochs, Segment, running_time_ns
 from pipeline_probes.stage_spec import CAPTURE, StageSpec
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from benchlab.errors import Exit, Fault
-from pipeline_probes import native
-from pipeline_probes.capture_time import CAPTURE_SOURCES, References
-from pipeline_probes.notes import MOST_NOTES, Note
+from pipeline_probes.gst import native
+from pipeline_probes.gst.capture_time import CAPTURE_SOURCES, References
+from pipeline_probes.gst.notes import MOST_NOTES, Note
+from pipeline_probes.gst.tap import Tap
 from pipeline_probes.stage_spec import StageSpec
-from pipeline_probes.tap import Tap
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from benchlab.clock import SessionClock
 from benchlab.daemon import Source
 from benchlab.session import Session, open_session
 from benchlab.stages import default_socket
-from pipeline_probes.bookmarks import Bookmarks
-from pipeline_probes.stage_socket import StageSocket
-from pipeline_probes.stage_source import OneLook, StageSource
+from pipeline_probes.datagrams.bookmarks import Bookmarks
+from pipeline_probes.datagrams.stage_socket import StageSocket
+from pipeline_probes.datagrams.stage_source import OneLook, StageSource
 
 DISORDER_MS = 200
 """Programs are held up for tens of milliseconds between a stage and the sending of it, where processors are scarce."""

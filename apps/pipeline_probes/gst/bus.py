@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchlab.daemon import Absent, Ended, Transient
-from pipeline_probes.drops import Drops
-from pipeline_probes.graph import Graph
+from pipeline_probes.gst.drops import Drops
+from pipeline_probes.gst.graph import Graph
 
 log = logging.getLogger(__name__)
 

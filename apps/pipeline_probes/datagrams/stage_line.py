@@ -12,7 +12,7 @@ from msgspec import Meta
 from benchlab.daemon import Reading
 from benchlab.event import BOOKMARK, Nanoseconds, Value
 from benchlab.stages import MAX_LINE, MAX_NAME, MAX_TEXT, is_name, is_text
-from pipeline_probes.senders import Sender, Senders
+from pipeline_probes.datagrams.senders import Sender, Senders
 
 PAST_NS = 3600 * 10**9
 FUTURE_NS = 10**9

@@ -12,12 +12,12 @@ from time import monotonic_ns, sleep
 from benchlab.clock import SessionClock
 from benchlab.daemon import Absent, Ended, Reading, Transient
 from benchlab.event import META, PIPELINE, Scalar
-from pipeline_probes.bus import read_bus
-from pipeline_probes.capture_time import CaptureTime
-from pipeline_probes.drops import Drops
-from pipeline_probes.graph import Graph
-from pipeline_probes.notes import MOST_NOTES, Note
-from pipeline_probes.stage_times import SWITCH_S, StageTimes
+from pipeline_probes.gst.bus import read_bus
+from pipeline_probes.gst.capture_time import CaptureTime
+from pipeline_probes.gst.drops import Drops
+from pipeline_probes.gst.graph import Graph
+from pipeline_probes.gst.notes import MOST_NOTES, Note
+from pipeline_probes.gst.stage_times import SWITCH_S, StageTimes
 
 NS = 1_000_000_000
 POLL_S = 0.010

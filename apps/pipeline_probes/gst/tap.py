@@ -8,9 +8,9 @@ from collections import deque
 from time import monotonic_ns
 from typing import Any
 
-from pipeline_probes import native
-from pipeline_probes.capture_time import References
-from pipeline_probes.notes import FLUSH, Lookout, Note, on_buffer, on_list
+from pipeline_probes.gst import native
+from pipeline_probes.gst.capture_time import References
+from pipeline_probes.gst.notes import FLUSH, Lookout, Note, on_buffer, on_list
 from pipeline_probes.stage_spec import StageSpec
 
 _keep_thread_state = ctypes.pythonapi.PyGILState_Ensure

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from benchlab.daemon import Reading
 from benchlab.event import META, PIPELINE
 from benchlab.sim import NS
-from pipeline_probes.frames import Frames
+from pipeline_probes.sim.frames import Frames
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from ctypes import c_uint, c_uint64, c_void_p
 from time import monotonic_ns
 from typing import Any, Literal
 
-from pipeline_probes import native
-from pipeline_probes.capture_time import Reference, References
-from pipeline_probes.running_time import NONE
+from pipeline_probes.gst import native
+from pipeline_probes.gst.capture_time import Reference, References
+from pipeline_probes.gst.running_time import NONE
 
 Note = tuple[int, int, Any, Any]
 """CLOCK_MONOTONIC in ns, number of the stage, what passed, and of a buffer its Reference, or HEADER, or None.

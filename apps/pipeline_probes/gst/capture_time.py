@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from benchlab.clock import SessionClock, difference_ns, monotonic_ns
-from pipeline_probes.native import Library, ReferenceTimestamp
+from pipeline_probes.gst.native import Library, ReferenceTimestamp
 
 NS = 1_000_000_000
 NTP_TO_UNIX_S = 2_208_988_800  # RFC 5905: 1900 to 1970

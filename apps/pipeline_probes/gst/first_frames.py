@@ -6,7 +6,7 @@ from time import monotonic_ns
 
 from benchlab.daemon import Absent, Ended, Reading
 from benchlab.event import META
-from pipeline_probes.pipeline_source import PipelineSource
+from pipeline_probes.gst.pipeline_source import PipelineSource
 
 PATIENCE_S = 4.0
 

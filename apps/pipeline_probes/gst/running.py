@@ -8,10 +8,10 @@ from benchlab.clock import SessionClock
 from benchlab.daemon import Absent, Reading, Source
 from benchlab.errors import Exit, Fault
 from benchlab.event import PIPELINE
-from pipeline_probes import gstreamer
-from pipeline_probes.first_frames import FirstFrames
-from pipeline_probes.graph import Graph
-from pipeline_probes.pipeline_source import PipelineSource
+from pipeline_probes.gst import gstreamer
+from pipeline_probes.gst.first_frames import FirstFrames
+from pipeline_probes.gst.graph import Graph
+from pipeline_probes.gst.pipeline_source import PipelineSource
 from pipeline_probes.plan import Plan
 
 DISORDER_MS = 20

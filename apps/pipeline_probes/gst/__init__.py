@@ -1,0 +1,1 @@
+"""A GStreamer pipeline with probes on the pads that are stages, run and watched."""

@@ -1,0 +1,1 @@
+"""The simulated pipeline: frames that never were, and flags that shape them."""
