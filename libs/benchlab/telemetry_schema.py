@@ -36,13 +36,16 @@ CREATE INDEX IF NOT EXISTS system_sample_by_time ON system_sample (ts_ns);
 CREATE INDEX IF NOT EXISTS system_sample_by_session ON system_sample (session);
 """
 
-_VIEW = """
-DROP VIEW IF EXISTS training_view;
-CREATE VIEW training_view AS
-SELECT ts, cpu_total, cpu_freq, load1, load5, load15, voltage, current, power, battery_pct, ABS(power) AS watts,
+TRAINING_COLUMNS = """
+  ts, cpu_total, cpu_freq, load1, load5, load15, voltage, current, power, battery_pct, ABS(power) AS watts,
   CASE WHEN current IS NULL THEN NULL WHEN current < 0 THEN -current * 1000.0 / 60.0 ELSE 0.0 END AS drain_mah_per_min,
   CASE WHEN current IS NULL THEN NULL WHEN current > 0 THEN current * 1000.0 / 60.0 ELSE 0.0 END AS charge_mah_per_min
-FROM system_sample;
+"""
+"""What ``training_view`` selects of system_sample."""
+
+_VIEW = f"""
+DROP VIEW IF EXISTS training_view;
+CREATE VIEW training_view AS SELECT {TRAINING_COLUMNS} FROM system_sample;
 """
 
 TABLES = ("system_sample", "cpu_core", "process_sample")

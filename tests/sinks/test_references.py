@@ -17,7 +17,8 @@ from support.tree import REPOSITORY
 
 SCHEMA = (REPOSITORY / "references" / "schema.md").read_text()
 QUERIES = (REPOSITORY / "references" / "queries.md").read_text()
-NAMED = dict(re.findall(r"^## (.+?)\n.*?```sql\n(.*?)```", QUERIES, re.MULTILINE | re.DOTALL))
+QUERY = re.compile(r"^## (.+?)\n.*?```sql\n(.*?)```", re.MULTILINE | re.DOTALL)
+NAMED = dict(QUERY.findall(QUERIES.split("# Queries of the telemetry logger")[0]))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""An hour of a discharging battery, muxd killed ten times meanwhile: the logger's tables are the raw log, exactly."""
+"""An hour of a simulated Pi on its battery, muxd killed ten times: the logger's tables are the raw log, exactly."""
 
 from __future__ import annotations
 
@@ -16,20 +16,18 @@ from benchlab.cli import free_port
 from benchlab.session import Session, new_session
 from support.logger_databases import asked, sound
 from support.mux_sessions import append, meta
-from support.pi_ticks import assert_ticks_are_the_log, tick
+from support.pi_ticks import assert_ticks_are_the_log, simulated
 from support.processes import Start, ended, until
 from support.sink_sessions import store_path
 
 KILLS = 10
-TICKS = 720  # an hour at 5 s
+HOUR_S = 3600
+TICKS = HOUR_S // 5
 
 
 def write_an_hour(session: Session, end: threading.Event) -> None:
     append(session, "pimon", [meta(-1, "start", disorder_ms=50)])
-    for number in range(TICKS):
-        watts = 2.0 + number % 7
-        battery = {"voltage_v": 7.5, "current_a": -watts / 7.5, "power_w": -watts, "capacity_pct": 100 - number // 10}
-        events = tick(number * 5000, cpu=float(number % 100), battery=battery, sim=True)
+    for _, events in simulated(HOUR_S):
         append(session, "pimon", events[:1])
         append(session, "pimon", events[1:])
         if end.wait(0.02):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from benchlab.event import Event
 from benchlab.session import Session
+from benchlab.sim import NS, SEED, LoadModel
+from pimon.simulated import SimulatedSampler
+from pimon.snapshot import Snapshot, event_kv
 from support.logger_databases import asked
 from support.mux_scenarios import T0
 from support.mux_sessions import MS
@@ -44,6 +48,21 @@ def tick(
     return [*events, Event(ts_ns, "pi.processes", {"processes": processes}, sim=sim)]
 
 
+def simulated(seconds: int, step_s: int = 5) -> Iterator[tuple[Snapshot, list[Event]]]:
+    """Yield the ticks of a simulated Pi that runs on its battery, with their events as pimon writes them."""
+    clock = [T0]
+    sampler = SimulatedSampler(LoadModel(SEED), lambda: clock[0], T0, top_procs=10)
+    for clock[0] in range(T0, T0 + seconds * NS, step_s * NS):
+        found = sampler.sample()
+        assert found.battery is not None
+        events = [
+            Event(found.ts_ns, "pi.system", event_kv(found.system), sim=True),
+            Event(found.ts_ns, "pi.battery", event_kv(found.battery), sim=True),
+            Event(found.ts_ns, "pi.processes", {"processes": [event_kv(p) for p in found.processes]}, sim=True),
+        ]
+        yield found, events
+
+
 def expected(session: Session) -> list[tuple[Any, ...]]:
     """Return each tick of the log that has a row: time, load, battery, cores, processes; by the obvious way."""
     found: dict[int, dict[str, Any]] = {}
@@ -55,7 +74,7 @@ def expected(session: Session) -> list[tuple[Any, ...]]:
             ts_ns,
             *(kv.get(name) for name in ("cpu_util_pct", "voltage_v", "current_a", "power_w", "capacity_pct")),
             [(core["core"], core["util_pct"]) for core in kv["cores"] if "util_pct" in core],
-            [(p["pid"], p["name"], p["cpu_pct"], p["mem_pct"]) for p in kv.get("processes", [])],
+            sorted((p["pid"], p["name"], p["cpu_pct"], p["mem_pct"]) for p in kv.get("processes", [])),
         )
         for ts_ns, kv in sorted(found.items())
         if {"cpu_util_pct", "load1", "load5", "load15"} <= kv.keys()

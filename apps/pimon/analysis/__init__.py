@@ -1,0 +1,1 @@
+"""What is read out of the telemetry logger's database afterwards: discharges of the battery, features to train on."""
