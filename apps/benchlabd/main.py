@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         model = LoadModel(args.seed, args.load_step_s, args.power_lag_ms)
         power = PowerRange(args.idle_w, args.full_w)
     except ValueError as error:
-        p.error(str(error))
+        p.error(f"--load-step-s, --power-lag-ms, --idle-w, --full-w: {error}")
     ctx = cli.context(
         args,
         {

@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         load = LoadModel(args.seed, args.load_step_s, args.power_lag_ms)
     except ValueError as error:
-        p.error(str(error))
+        p.error(f"--load-step-s, --power-lag-ms: {error}")
     ctx = cli.context(
         args,
         {

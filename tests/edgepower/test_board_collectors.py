@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from time import time_ns
 from typing import Any
 
@@ -173,7 +174,7 @@ def vcgencmd(tmp_path: Path, script: str) -> str:
 
 def listing(tmp_path: Path) -> str:
     text = FIXTURES / "raspberry_pi" / "pi5_pmic_read_adc.txt"
-    return vcgencmd(tmp_path, f'[ "$1" = pmic_read_adc ] && exec cat {text}; exit 1')
+    return vcgencmd(tmp_path, f'[ "$1" = pmic_read_adc ] && exec cat {quote(str(text))}; exit 1')
 
 
 def test_power_chip_of_a_pi_5_is_no_total(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from shlex import join, quote
 from time import time_ns
 from typing import Any
 
@@ -173,7 +174,7 @@ def test_tegrastats_that_ends_is_transient(made: ExitStack, tmp_path: Path) -> N
 def test_unknown_tokens_are_counted_and_shown(made: ExitStack, tmp_path: Path) -> None:
     strange = tmp_path / "strange.txt"
     strange.write_text("RAM 1/2MB (lfb 1x4MB) VDD_IN 5000/5000 QUANTUM 7q\n")
-    command = f"{sys.executable} {FAKE} {strange}"
+    command = join([sys.executable, str(FAKE), str(strange)])
     collector: Any = get_collector("jetson_nano", {"tegrastats": {"command": command}}, Options(root=tmp_path))
     made.callback(collector.close)
     found = collector.get_metrics()
@@ -188,7 +189,7 @@ def test_tegrastats_prints_often_enough_for_nobody_to_wait_long(
 ) -> None:
     told = tmp_path / "told"
     printing = tmp_path / "tegrastats"
-    printing.write_text(f"#!/bin/sh\necho $* > {told}\necho VDD_IN 5000mW/5000mW\nexec sleep 60\n")
+    printing.write_text(f"#!/bin/sh\necho $* > {quote(str(told))}\necho VDD_IN 5000mW/5000mW\nexec sleep 60\n")
     printing.chmod(0o755)
     options = Options(root=tmp_path, period_s=period_s)
     collector = get_collector("jetson_orin", {"tegrastats": {"command": str(printing)}}, options)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from shlex import join, quote
 from time import monotonic, sleep, time_ns
 
 import pytest
@@ -97,7 +98,8 @@ def test_child_that_minds_no_signal_ends_all_the_same(make: Make, monkeypatch: p
 
 def test_what_a_wrapper_started_ends_with_it(make: Make, tmp_path: Path) -> None:
     wrapper = tmp_path / "wrapper"
-    wrapper.write_text(f"#!/bin/sh\n{sys.executable} {FAKE} {ORIN} $* &\necho $! > {tmp_path}/pid\nwait\n")
+    fake = join([sys.executable, str(FAKE), str(ORIN)])
+    wrapper.write_text(f"#!/bin/sh\n{fake} $* &\necho $! > {quote(str(tmp_path))}/pid\nwait\n")
     wrapper.chmod(0o755)
     child = make(command=[str(wrapper)])
     child.latest()
