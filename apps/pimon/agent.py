@@ -18,9 +18,10 @@ from benchlab.sim import SEED, LoadModel
 from pimon.api.dotenv import environment
 from pimon.api.options import add_options, overrides
 from pimon.api.server import Server, serve
-from pimon.battery import EXPECTED, NONE, meter_of
+from pimon.battery import EXPECTED, meter_of
 from pimon.sampler import Options, sampler_of
 from pimon.sources import sources_of
+from pimon.supplies import NONE
 
 COLLECTOR = Collector("pimon", "pimon", disorder_ms=50, deadline_s=5.0)
 

@@ -12,17 +12,13 @@ from benchlab.chips.i2c import Bus, no_bus, open_bus
 from benchlab.daemon import Absent, Transient
 from benchlab.host.power_supply import POWER_SUPPLY, PowerSupplies, Supply
 from pimon.snapshot import Battery, BatterySample
+from pimon.supplies import AUTO, CHARGING, DISCHARGING, batteries_of, battery_of, is_unplugged
 
-AUTO, NONE = "auto", "none"
 EXPECTED = "auto, none, the name of a folder in /sys/class/power_supply, or ina219[@BUS[:ADDRESS]], ina260[...]"
 SETTING = "the address in --power-supply, as in ina219@1:0x40"
 
-_KINDS = ("Battery", "UPS")
-_INPUTS = ("Mains", "USB", "Wireless")
 _NAME = re.compile(r"[^/\s]{1,64}")
 _METER = re.compile(r"(ina219|ina260)(?:@(\d{1,3})(?::(0x[0-9a-fA-F]{1,2}))?)?")
-_CHARGING, _DISCHARGING = "Charging", "Discharging"
-_RESTING = ("Full", "Not charging")
 
 
 @dataclass(frozen=True)
@@ -61,9 +57,8 @@ class SupplyBattery:
         """Return the battery now. Raises Absent: there is none; Transient: it does not tell anything."""
         supplies = self._supplies.read()
         chosen = self._chosen(supplies)
-        online = [each.online for each in supplies if each.kind in _INPUTS and each.online is not None]
-        is_unplugged = bool(online) and not any(online)
-        batteries = tuple(battery_of(supply, is_unplugged) for supply in chosen)
+        unplugged = is_unplugged(supplies)
+        batteries = tuple(battery_of(supply, unplugged) for supply in chosen)
         faults = "; ".join(fault for supply in chosen for fault in supply.faults)
         if all(each.power_w is None and each.voltage_v is None and each.capacity_pct is None for each in batteries):
             names = ", ".join(supply.name for supply in chosen)
@@ -72,7 +67,7 @@ class SupplyBattery:
 
     def _chosen(self, supplies: Sequence[Supply]) -> list[Supply]:
         if self._which == AUTO:
-            chosen = [each for each in supplies if each.kind in _KINDS and each.is_present]
+            chosen = batteries_of(supplies)
             expected = "one of type Battery or UPS"
         else:
             chosen = [each for each in supplies if each.name == self._which and each.is_present]
@@ -104,7 +99,7 @@ class MeterBattery:
         current_a = round(sign * found.current_a, 6)
         battery = Battery(
             battery=f"{self._meter.chip}@{self._meter.bus}:0x{self._meter.address:02x}",
-            status=_DISCHARGING if current_a < 0 else _CHARGING if current_a > 0 else None,
+            status=DISCHARGING if current_a < 0 else CHARGING if current_a > 0 else None,
             voltage_v=round(found.voltage_v, 6),
             current_a=current_a,
             power_w=round(sign * found.power_w, 6),
@@ -133,32 +128,6 @@ class MeterBattery:
             close()
 
 
-def battery_of(supply: Supply, is_unplugged: bool = False) -> Battery:
-    """Return a battery of the kernel with the sign of what it does; ``is_unplugged`` if no input feeds the machine.
-
-    Where the driver measures only one of power and current, the other follows from the voltage.
-    """
-    power_w, current_a, volts = supply.magnitude_w, supply.current_a, supply.voltage_v
-    if power_w is None and supply.power_w == 0 and supply.status in _RESTING:
-        power_w = 0.0
-    if current_a is None and power_w is not None and volts:
-        current_a = power_w / volts
-    raw = supply.current_a or supply.power_w or 0.0
-    sign = _sign(supply.status, raw, is_unplugged)
-    return Battery(
-        battery=supply.name,
-        status=supply.status,
-        voltage_v=volts,
-        current_a=_signed(current_a, sign),
-        power_w=_signed(power_w, sign),
-        capacity_pct=supply.capacity_pct,
-        current_raw_a=supply.current_a,
-        power_raw_w=supply.power_w,
-        energy_wh=supply.energy_wh,
-        charge_ah=supply.charge_ah,
-    )
-
-
 def together(batteries: tuple[Battery, ...], supplies: Sequence[Supply]) -> BatterySample:
     """Return what is true of batteries together; ``supplies`` are theirs, in the same order."""
     if len(batteries) == 1:
@@ -167,7 +136,7 @@ def together(batteries: tuple[Battery, ...], supplies: Sequence[Supply]) -> Batt
     powers = [each.power_w for each in batteries]
     known = [watts for watts in powers if watts is not None]
     states = {each.status for each in batteries if each.status}
-    status = next((state for state in (_DISCHARGING, _CHARGING) if state in states), None)
+    status = next((state for state in (DISCHARGING, CHARGING) if state in states), None)
     return BatterySample(
         status=status or (states.pop() if len(states) == 1 else None),
         power_w=round(sum(known), 6) if len(known) == len(powers) else None,
@@ -186,15 +155,3 @@ def _capacity(batteries: Sequence[Battery], supplies: Sequence[Supply]) -> float
     weights = [size or 0.0 for size in sizes] if all(sizes) else [1.0] * len(shares)
     weighed = sum((share or 0.0) * weight for share, weight in zip(shares, weights, strict=True))
     return round(weighed / sum(weights), 2)
-
-
-def _sign(status: str | None, raw: float, is_unplugged: bool) -> float:
-    if status == _DISCHARGING:
-        return -1.0
-    if status == _CHARGING:
-        return 1.0
-    return -1.0 if raw < 0 or is_unplugged else 1.0
-
-
-def _signed(value: float | None, sign: float) -> float | None:
-    return None if value is None else round(sign * abs(value), 6) + 0.0

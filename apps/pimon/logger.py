@@ -18,8 +18,9 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from pimon.logger_power import AUTO, NONE, PowerSupply
+from pimon.logger_power import PowerSupply
 from pimon.logger_store import Sample, Store, Unusable
+from pimon.supplies import AUTO
 
 OK, USAGE, IO, INTERRUPTED = 0, 2, 5, 130
 FIRST_S = 1.0  # from the start to the first sample: a load is that of an interval
@@ -44,10 +45,10 @@ def main(argv: list[str] | None = None) -> int:
         from pimon.logger_sampler import HostSampler
     except ImportError:
         return _end(NO_PSUTIL, USAGE)
-    supply = PowerSupply(args.power_supply)
+    supply = PowerSupply(args.power_supply, say=_say)
     store = Store(args.db, os.uname().nodename, _say)
     try:
-        _mention(supply, args.power_supply)
+        _mention(supply)
         store.open()
         sampler = HostSampler(supply, args.top_procs)
         return Logger(sampler.sample, store, args.interval, verbose=args.verbose).run()
@@ -115,12 +116,11 @@ def _in_words(sample: Sample) -> str:
     )
 
 
-def _mention(supply: PowerSupply, which: str) -> None:
+def _mention(supply: PowerSupply) -> None:
     """Say where no battery is read though one was asked for; it is taken when it appears."""
-    if which != NONE and supply.place() is None:
-        asked = "of type Battery" if which == AUTO else which
-        found = ", ".join(supply.present()) or "none"
-        _say(f"no power supply {asked} (found: {found}); battery columns stay NULL until there is one")
+    missing = supply.missing()
+    if missing is not None:
+        _say(f"{missing}; battery columns stay NULL until there is one")
 
 
 def _parser() -> argparse.ArgumentParser:

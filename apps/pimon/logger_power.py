@@ -1,15 +1,13 @@
-"""The battery as the stand-alone logger reads it, from /sys/class/power_supply. Only the standard library.
-
-Source: Documentation/ABI/testing/sysfs-class-power of the Linux kernel; its units are microvolts, -amperes, -watts.
-"""
+"""The battery as the stand-alone logger reads it, from /sys/class/power_supply. Only the standard library."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-AUTO, NONE = "auto", "none"
-POWER_SUPPLY = "sys/class/power_supply"
+from benchlab.host.power_supply import PowerSupplies, Supply
+from pimon.supplies import AUTO, NONE, batteries_of, battery_of, is_unplugged
 
 
 @dataclass(frozen=True)
@@ -23,83 +21,45 @@ class Power:
 
 
 class PowerSupply:
-    """Reads one battery: by name, or ``auto``, the first of type Battery; ``none`` reads nothing."""
+    """Reads one battery: by name, or ``auto``, the first of the machine; ``none`` reads nothing.
 
-    def __init__(self, which: str, root: Path = Path("/")) -> None:
+    ``say`` is told of a file that cannot be read, once each.
+    """
+
+    def __init__(self, which: str, root: Path = Path("/"), say: Callable[[str], None] = lambda text: None) -> None:
         self._which = which
-        self._root = root / POWER_SUPPLY
+        self._supplies = PowerSupplies(root)
+        self._say = say
+        self._told: set[str] = set()
 
     def read(self) -> Power:
         """Return what can be read now; nothing where there is no battery. Never raises OSError."""
-        place = self.place()
-        return Power() if place is None else _read(place)
+        supplies = self._supplies.read() if self._which != NONE else []
+        chosen = self._chosen(supplies)
+        if chosen is None:
+            return Power()
+        self._tell(chosen.faults)
+        battery = battery_of(chosen, is_unplugged(supplies))
+        return Power(battery.voltage_v, battery.current_a, battery.power_w, battery.capacity_pct)
 
-    def place(self) -> Path | None:
-        """Return the folder of the battery, None if there is none now."""
+    def missing(self) -> str | None:
+        """Return what was asked for and is not there, with what is; None if nothing is missing."""
+        supplies = self._supplies.read()
+        if self._which == NONE or self._chosen(supplies) is not None:
+            return None
+        asked = "of type Battery or UPS" if self._which == AUTO else self._which
+        return f"no power supply {asked} (found: {', '.join(each.name for each in supplies) or 'none'})"
+
+    def _chosen(self, supplies: list[Supply]) -> Supply | None:
         if self._which == NONE:
             return None
         if self._which != AUTO:
-            place = self._root / self._which
-            return place if place.is_dir() else None
-        try:
-            return next((p for p in sorted(self._root.iterdir()) if _is_battery_of_machine(p)), None)
-        except OSError:
-            return None
+            return self._supplies.named(self._which)
+        return next(iter(batteries_of(supplies)), None)
 
-    def present(self) -> list[str]:
-        """Return the names of all supplies."""
-        try:
-            return sorted(path.name for path in self._root.iterdir())
-        except OSError:
-            return []
-
-
-def _is_battery_of_machine(place: Path) -> bool:
-    return _text(place / "type") == "Battery" and _text(place / "scope") != "Device"  # not that of a mouse
-
-
-def _read(place: Path) -> Power:
-    voltage = _micro(place / "voltage_now")
-    current = _signed(_micro(place / "current_now"), _text(place / "status"))
-    told = _micro(place / "power_now")
-    if told:  # some drivers have the file and always say 0
-        power = _signed(told, _text(place / "status"), like=current)
-    else:
-        power = None if voltage is None or current is None else voltage * current
-    return Power(voltage, current, power, _percent(place / "capacity"))
-
-
-def _signed(value: float | None, status: str | None, like: float | None = None) -> float | None:
-    """Return a value with the sign of what the battery does: drivers disagree on theirs."""
-    if value is None:
-        return None
-    if status == "Discharging":
-        return -abs(value)
-    if status == "Charging":
-        return abs(value)
-    return value if like is None else abs(value) * (-1 if like < 0 else 1)
-
-
-def _micro(path: Path) -> float | None:
-    number = _integer(path)
-    return None if number is None else number / 1e6
-
-
-def _percent(path: Path) -> float | None:
-    number = _integer(path)
-    return None if number is None or not 0 <= number <= 100 else float(number)
-
-
-def _integer(path: Path) -> int | None:
-    text = _text(path)
-    try:
-        return int(text) if text else None
-    except ValueError:
-        return None
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:  # not told, gone, or no value at the moment: all the same
-        return None
+    def _tell(self, faults: tuple[str, ...]) -> None:
+        for fault in faults:
+            file = fault.partition(": ")[0]
+            if file not in self._told:
+                self._told.add(file)
+                self._say(f"{fault}; it is left out while that is so")

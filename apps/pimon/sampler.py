@@ -11,10 +11,11 @@ from benchlab.chips.i2c import Bus, open_bus
 from benchlab.chips.ina219 import SHUNT_OHMS
 from benchlab.daemon import Absent, Transient
 from benchlab.sim import LoadModel
-from pimon.battery import AUTO, NONE, MeterBattery, SupplyBattery, meter_of
+from pimon.battery import MeterBattery, SupplyBattery, meter_of
 from pimon.processes import Processes
 from pimon.simulated import SimulatedSampler
 from pimon.snapshot import BatterySample, Hardware, Process, Sampler, Snapshot, SystemSample
+from pimon.supplies import AUTO, NONE
 from pimon.system import SystemReader
 
 TOP_PROCS = 10

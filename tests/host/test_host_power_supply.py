@@ -41,3 +41,18 @@ def test_power_is_the_drivers_unless_it_always_says_zero(tmp_path: Path, power_n
 
 def test_machine_without_supplies_has_none(tmp_path: Path) -> None:
     assert read(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("capacity", "255", "found 255, expected 0 to 100"),
+        ("capacity", "-1", "found -1, expected 0 to 100"),
+        ("voltage_now", "9" * 400, "expected an integer"),
+    ],
+)
+def test_number_that_cannot_be_one_is_absent_and_named(tmp_path: Path, file: str, text: str, said: str) -> None:
+    found = read(plant(tmp_path, BATTERY | {f"sys/class/power_supply/BAT0/{file}": text}))["BAT0"]
+    assert (found.capacity_pct if file == "capacity" else found.voltage_v) is None
+    assert found.current_a == -1.5
+    assert len(found.faults) == 1 and f"BAT0/{file}: found" in found.faults[0] and said in found.faults[0]

@@ -66,3 +66,27 @@ def test_a_battery_that_vanishes_and_comes_back_is_read_again(tmp_path: Path) ->
     place.rename(place.with_name("gone"))
     (place.with_name("gone") / "type").write_text("Mains\n")
     assert reader.read() == Power()
+
+
+def test_a_slot_without_a_battery_is_passed_over_and_a_ups_is_one(tmp_path: Path) -> None:
+    supply(tmp_path, "BAT0", type="Battery", present="0", **FULL)
+    assert PowerSupply("auto", tmp_path).read() == Power()
+    supply(tmp_path, "ups", type="UPS", **FULL)
+    assert PowerSupply("auto", tmp_path).read() == Power(7.5, -0.4, -3.0, 81.0)
+
+
+def test_a_driver_that_measures_power_only_or_tells_no_status_is_understood(tmp_path: Path) -> None:
+    supply(tmp_path, "AC", type="Mains", online="0")
+    files = {"voltage_now": "7500000", "power_now": "3000000", "status": "Unknown"}
+    supply(tmp_path, "BAT0", type="Battery", **files)
+    assert PowerSupply("auto", tmp_path).read() == Power(7.5, -0.4, -3.0, None)
+
+
+def test_a_file_that_cannot_be_read_is_named_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    place = supply(tmp_path, "BAT0", type="Battery", **{**FULL, "current_now": "much"})
+    reader = PowerSupply("auto", tmp_path, said.append)
+    for found in ("much", "more"):
+        (place / "current_now").write_text(found)
+        assert reader.read() == Power(7.5, None, None, 81.0)
+    assert said == [f"{place}/current_now: found 'much', expected an integer; it is left out while that is so"]

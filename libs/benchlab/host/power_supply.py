@@ -65,6 +65,11 @@ class PowerSupplies:
         places = (_Place(folder) for folder in sorted(self._root.glob("*")))
         return [place.supply() for place in places if place.text("scope") != "Device"]
 
+    def named(self, name: str) -> Supply | None:
+        """Return the supply of this name, be it that of a mouse; None if there is none. Never raises."""
+        folder = self._root / name
+        return _Place(folder).supply() if folder.is_dir() else None
+
 
 class _Place:
     """The folder of one supply, and what was wrong with its files."""
@@ -83,7 +88,7 @@ class _Place:
             voltage_v=self._number("voltage_now", 1e6),
             current_a=self._number("current_now", 1e6),
             power_w=self._number("power_now", 1e6),
-            capacity_pct=self._number("capacity"),
+            capacity_pct=self._percent("capacity"),
             is_present=present != 0,
             energy_wh=self._number("energy_now", 1e6),
             energy_full_wh=self._number("energy_full", 1e6),
@@ -105,6 +110,13 @@ class _Place:
         text = self.text(name)
         try:
             return int(text) / per_unit if text else None
-        except ValueError:
+        except (ValueError, OverflowError):
             self._faults.append(f"{self._folder / name}: found {text!r:.{_SHOWN}}, expected an integer")
             return None
+
+    def _percent(self, name: str) -> float | None:
+        number = self._number(name)
+        if number is None or 0 <= number <= 100:
+            return number
+        self._faults.append(f"{self._folder / name}: found {number:g}, expected 0 to 100")
+        return None
