@@ -38,7 +38,7 @@ def api() -> Iterator[Server]:
         ("/stats?cache=true&cache=false", "cache: found it twice"),
         ("/stats?blok=true", "found the parameter 'blok', expected block or cache or fields"),
         ("/stats?fields=nonsense", "fields: found 'nonsense', expected some of cpu_temp"),
-        ("/stats?fields=cpu_tmp", "did you mean cpu_temp?"),
+        ("/stats?fields=cpu_tmp", "found 'cpu_tmp', expected cpu_temp"),
         ("/stats?fields=", "fields: found ''"),
         ("/stats?fields=%ff", "found a query"),
         ("/stats?" + "&".join(["block=true"] * 50), "found a query"),

@@ -70,7 +70,7 @@ def names(asked: Mapping[str, str], name: str, known: Sequence[str]) -> list[str
     chosen = [each for each in known if each in given]
     if not chosen:
         near = [match for part in given[:MAX_PARAMETERS] for match in get_close_matches(part, known, 1)]
-        meant = f"did you mean {near[0]}?" if near else f"some of {', '.join(known)}"
+        meant = near[0] if near else f"some of {', '.join(known)}"
         raise Refusal(400, f"{name}: found {_shown(asked[name])}, expected {meant}")
     return chosen
 
