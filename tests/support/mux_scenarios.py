@@ -36,7 +36,48 @@ def session(random: Random) -> dict[str, list[Event]]:
         streams["edge.jsonl"] = in_file_order(
             random, meter(random, "edge.shelly", "power_total_watts"), "edge.shelly", 50
         )
+    if random.random() < 0.5:
+        streams["vmstat.jsonl"] = in_file_order(random, guests(random), "vm.libvirt", 20)
+        for line in streams["vmstat.jsonl"]:
+            if line.source == "meta" and "sources" in line.kv and random.random() < 0.1:
+                line.kv["sources"][0]["remote"] = True
     return streams
+
+
+def guests(random: Random) -> list[Event]:
+    """Return the events of some VMs, most of them of one poll at one time; they restart, stop, hang and are reset."""
+    events: list[Event] = []
+    apart_ms = random.choice([0, 0, 0, 2])
+    polls, every = range(random.randint(2, 14)), random.choice([20, 40, 50]) * MS
+    start = T0 + random.choice([-20, 0, 35]) * MS
+    for number in range(random.randint(1, 4)):
+        dev, sim, vmid, total = f"vm-{number}", random.random() < 0.2, number + 1, random.randint(0, 10**12)
+        hung = off = 0
+        for poll in polls:
+            if hung or random.random() < 0.08:
+                hung = hung - 1 if hung else random.randint(0, 3)
+                continue
+            if random.random() < 0.05:
+                vmid, total, off = vmid + 10, 0, random.choice([0, 0, 1, 2])
+            kv: dict[str, Any] = {"vmid": vmid, "name": f"guest {number}", "state": "stopped" if off else "running"}
+            if not off and random.random() < 0.95:
+                total = random.randint(0, 5) if random.random() < 0.03 else total + random.randint(0, 30 * MS)
+                kv["cputime_ns"] = total
+            off = max(0, off - 1)
+            at = start + poll * every + number * apart_ms * MS
+            events.append(Event(ts_ns=at, source="vm.libvirt", kv=kv, dev=dev, sim=sim))
+    return events
+
+
+def processor(random: Random) -> list[Event]:
+    events = meter(random, "cpu.psutil", "cpu_util")
+    cores = [{"core": n, "util": 1.0} for n in range(random.choice([1, 4, 4, 4]))]
+    for event in events:
+        if "cpu_util" in event.kv:
+            event.kv["cpu_util"] = random.choice([0.0, *[event.kv["cpu_util"] / 3] * 9])
+            if random.random() < 0.95:
+                event.kv["cores"] = cores
+    return events
 
 
 def stages(random: Random, flow: str) -> list[Event]:
@@ -79,8 +120,10 @@ def telemetry(random: Random) -> list[Event]:
     devices: list[list[str | None]] = [[None], ["gpu0"], ["gpu0", "gpu1"]]
     for dev in random.choice(devices):
         events += meter(random, "gpu.nvml", "power_w", dev, "energy_j")
-    if random.random() < 0.5:
+    if random.random() < 0.7:
         events += meter(random, "cpu.rapl", "package_w", None, "package_j")
+    if random.random() < 0.7:
+        events += processor(random)
     return events
 
 
