@@ -69,13 +69,13 @@ def guests(random: Random) -> list[Event]:
     return events
 
 
-def processor(random: Random) -> list[Event]:
-    events = meter(random, "cpu.psutil", "cpu_util")
+def processor(random: Random, trouble: float) -> list[Event]:
+    events = meter(random, "cpu.psutil", "cpu_util", None, None, trouble)
     cores = [{"core": n, "util": 1.0} for n in range(random.choice([1, 4, 4, 4]))]
     for event in events:
         if "cpu_util" in event.kv:
             event.kv["cpu_util"] = random.choice([0.0, *[event.kv["cpu_util"] / 3] * 9])
-            if random.random() < 0.95:
+            if random.random() >= trouble:
                 event.kv["cores"] = cores
     return events
 
@@ -120,31 +120,35 @@ def telemetry(random: Random) -> list[Event]:
     devices: list[list[str | None]] = [[None], ["gpu0"], ["gpu0", "gpu1"]]
     for dev in random.choice(devices):
         events += meter(random, "gpu.nvml", "power_w", dev, "energy_j")
+    trouble = random.choice([0.05, 0.003, 0.0])
     if random.random() < 0.7:
-        events += meter(random, "cpu.rapl", "package_w", None, "package_j")
-    if random.random() < 0.7:
-        events += processor(random)
+        events += meter(random, "cpu.rapl", "package_w", None, "package_j", trouble)
+    if random.random() < 0.8:
+        events += processor(random, trouble)
     return events
 
 
-def meter(random: Random, source: str, key: str, dev: str | None = None, counter: str | None = None) -> list[Event]:
+def meter(
+    random: Random, source: str, key: str, dev: str | None = None, counter: str | None = None, trouble: float = 0.05
+) -> list[Event]:
+    """Return a meter's events; with a ``trouble`` under 0.05 it hardly ever leaves, is reset or leaves a key out."""
     at = T0 + random.choice([-40, -20, 0, 30, 200]) * MS
     end = T0 + random.choice([200, 420, 600]) * MS
     total, sim = random.uniform(0, 100), random.random() < 0.3
     events: list[Event] = []
     while at < end:
         power = round(random.uniform(50, 300), 3)
-        kv: dict[str, Any] = {key: power} if random.random() > 0.05 else {}
+        kv: dict[str, Any] = {key: power} if random.random() >= trouble else {}
         if random.random() < 0.7:
             kv["temp_c"] = round(random.uniform(30, 80), 1)
-        if counter and random.random() < 0.9:
-            total = 0.0 if random.random() < 0.05 else total + power * 0.02
+        if counter and random.random() >= 2 * trouble:
+            total = 0.0 if random.random() < trouble else total + power * 0.02
             kv[counter] = total
         events.append(Event(ts_ns=at, source=source, kv=kv, dev=dev, sim=sim))
-        if random.random() < 0.05:
+        if random.random() < trouble:
             down = {"event": "source_down", "which": source, "reason": "unplugged"}
             events.append(Event(ts_ns=at + 5 * MS, source="meta", kv=down, dev=random.choice([None, dev])))
-        at += random.choice([10, 20, 20, 30, 40, 61, 90]) * MS
+        at += random.choice([10, 20, 20, 30, 40, 61, 90] if trouble == 0.05 else [10, 20, 20]) * MS
     return events
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -96,14 +97,14 @@ def judged(
     if found[0].ts_ns > span.a:
         return [], "before_first"
     part = around(found, span)
-    if any(is_cut(lines, a, b, rules) for a, b in zip(part, part[1:], strict=False)):
+    if any(is_cut(lines, a, b, rules) for a, b in itertools.pairwise(part)):
         return [], "gap"
     if part[-1].ts_ns < span.b:
         if is_cut(lines, part[-1], None, rules) or now > part[-1].ts_ns + rules.max_gap_ns:
             return [], "gap"
         return [], "after_last" if final else "pending"
     totals: list[list[float]] = []
-    for a, b in zip(part, part[1:], strict=False):
+    for a, b in itertools.pairwise(part):
         inside = (min(b.ts_ns, span.b) - max(a.ts_ns, span.a)) / 1e9
         if source == RAPL:
             watts = (b.kv["package_j"] - a.kv["package_j"]) / ((b.ts_ns - a.ts_ns) / 1e9)
