@@ -60,10 +60,7 @@ class Points:
     def of(self, record: Record, number: int = 1) -> Iterator[bytes]:
         """Yield the lines of a record; the ``number``-th of its series at its time. Raises Unfit."""
         event = record.event
-        if isinstance(event, Event):
-            made = self._of_event(event, number)
-        else:
-            made = self._of_row(event, number)
+        made = self._of_event(event, number) if isinstance(event, Event) else self._of_row(event, number)
         yield from filter(None, made)
 
     def _of_row(self, event: Aligned, number: int) -> Iterator[bytes | None]:

@@ -105,7 +105,7 @@ class InfluxSink:
                 attempt = self._attempt = attempt._replace(refused=self._deliver(batch, attempt.numbers.above_one))
             self._has_made_database = False
         assert attempt.refused is not None
-        while attempt.refused:
+        if attempt.refused:
             (reason, words), records = attempt.refused.popitem()
             raise Rejected(records, reason, words)
         self._state = self._file.save(dict(cursors), attempt.numbers.after)
@@ -176,9 +176,9 @@ class InfluxSink:
         answer = self._api.create(self._client)
         if answer.status >= 300:
             raise Transient(
-                f"{url} answers 404 to {self._api.path} ({found.words or 'no such path'}), and database {name} cannot be "
-                f"made ({answer.words or answer.status}): make it by hand, or expected another [influx].api "
-                f"than {self._influx.api}"
+                f"{url} answers 404 to {self._api.path} ({found.words or 'no such path'}) and does not make database "
+                f"{name} ({answer.words or answer.status}): make it by hand, or set another [influx].api than "
+                f"{self._influx.api}"
             )
         self._has_made_database = True
         self._file.clear()
