@@ -64,7 +64,9 @@ class V1:
 
     def forget(self, client: Client, session: str) -> bool:
         """Delete the points that bear a session's tag, and return whether that could be. Raises Transient."""
-        return self._query(client, f'DROP SERIES WHERE "session" = {_literal(session)}').status == 200
+        answer = self._query(client, f'DROP SERIES WHERE "session" = {_literal(session)}')
+        results = answer.document.get("results") if isinstance(answer.document, dict) else None
+        return answer.status == 200 and results == [{"statement_id": 0}]  # others answer 200 to any question
 
     def refusal(self, answer: Answer, lines: Sequence[bytes]) -> Refusal:
         """Return what an answer 400 or 422 says about lines: those that it cannot parse are quoted."""
