@@ -1,4 +1,4 @@
-"""An InfluxDB 1, 2 or 3 on loopback as far as writing goes: it parses, holds types against each other, and fails as told.
+"""An InfluxDB 1, 2 or 3 on loopback as far as writing goes: it parses, checks types, and fails as told.
 
 The answers are those of the real ones: 204; for a batch with bad lines, 400 in each version's words, the good ones
 stored (of versions 1 and 3; version 2 stores nothing of a batch that it cannot parse).

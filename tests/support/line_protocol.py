@@ -1,4 +1,4 @@
-"""A reader of line protocol, character by character from InfluxData's reference, that shares nothing with the writer."""
+"""A reader of line protocol, character by character from its reference; it shares nothing with the writer."""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ INSERT = {
     "signal": "session, offset, key, node, ts_ns, source, dev, value, text, unc_ns, sim",
     "bookmark": "session, stream, offset, node, ts_ns, text, kv, sim",
     "vm_metrics": (
-        "session, offset, node, ts_ns, VMID, name, uuid, state, cpu_count, memory_max_kb, memory_used_kb, cputime_ns, sim"
+        "session, offset, node, ts_ns, VMID, name, uuid, state, cpu_count, memory_max_kb, memory_used_kb, "
+        "cputime_ns, sim"
     ),
     "vm_features": ("session, offset, node, ts_ns, VMID, name, uuid, memory_rate_kb_per_sec, memory_angle_deg, sim"),
 }
