@@ -114,6 +114,26 @@ class Sinks(Section, frozen=True):
     """``[sinks]``: where muxd keeps the aligned rows besides the log."""
 
     sqlite: bool = False
+    influx: bool = False
+
+
+class Influx(Section, frozen=True):
+    """``[influx]``: the InfluxDB that the sink writes to; ``influx_db`` is a bucket where ``api`` is v2.
+
+    At most ``max_queue`` lines are in memory, the others wait in the log. ``query`` has the dashboard read from it.
+    """
+
+    influx_url: Annotated[str, Meta(pattern=r"^https?://[^\s?#]+$", description="http://HOST:PORT")] = (
+        "http://localhost:8086"
+    )
+    influx_db: Annotated[str, Meta(min_length=1, max_length=64)] = "vmstats"
+    influx_org: Annotated[str, Meta(max_length=255)] = ""
+    api: Literal["v3", "v2", "v1"] = "v3"
+    token_file: str = ""
+    batch_max_lines: Annotated[int, Meta(ge=1, le=100_000)] = 2000
+    batch_max_sec: Annotated[float, Meta(gt=0, le=3600)] = 1.0
+    max_queue: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
+    query: bool = False
 
 
 class EdgePower(Section, frozen=True):
@@ -172,6 +192,7 @@ class Config(Section, frozen=True):
     retention: Retention = msgspec.field(default_factory=Retention)
     mux: Mux = msgspec.field(default_factory=Mux)
     sinks: Sinks = msgspec.field(default_factory=Sinks)
+    influx: Influx = msgspec.field(default_factory=Influx)
     edgepower: EdgePower = msgspec.field(default_factory=EdgePower)
     pimon: PiMon = msgspec.field(default_factory=PiMon)
     web: Web = msgspec.field(default_factory=Web)

@@ -22,6 +22,8 @@ SIGNALS_STREAM = f"aligned/{SIGNALS_FILE}"
 BOOKMARKS_STREAM = "raw/bookmarks.jsonl"
 PIMON_STREAM = "raw/pimon.jsonl"
 PI_SYSTEM, PI_BATTERY, PI_PROCESSES = "pi.system", "pi.battery", "pi.processes"
+VM_STREAM = "raw/vmstat.jsonl"
+VM = "vm.libvirt"
 
 CHUNK_BYTES = 256 * 1024  # of one stream in one batch
 NS_PER_S = 1_000_000_000
@@ -45,6 +47,7 @@ STREAMS = (
     _Stream(SIGNALS_STREAM, Aligned),
     _Stream(BOOKMARKS_STREAM, Event, (BOOKMARK,)),
     _Stream(PIMON_STREAM, Event, (PI_SYSTEM, PI_BATTERY, PI_PROCESSES)),  # aligned rows have no tables
+    _Stream(VM_STREAM, Event, (VM,)),  # the grid would repeat a poll, or leave one out
 )
 
 

@@ -47,7 +47,8 @@ class StoreChanged(Exception):
 class Sink(Protocol):
     """One place where rows are kept. All methods are called by one thread, and may raise Transient.
 
-    A method returns or raises within seconds, so that the sink can be stopped.
+    A method returns or raises within seconds, so that the sink can be stopped. One that has an attribute ``poll_s``
+    is given what came in so many seconds at once.
     """
 
     def open(self) -> Cursors:
