@@ -34,6 +34,8 @@ CREATE TABLE segment (file TEXT NOT NULL, number INTEGER NOT NULL, start INTEGER
   PRIMARY KEY (file, number)) WITHOUT ROWID;
 """
 
+_SCHEMA = _FILES + latency_index.SCHEMA + signal_index.SCHEMA
+
 Take = Callable[[sqlite3.Connection, int, Path, Range], int]
 """Sums a segment up: number, file, bytes. Returns how many lines are bad."""
 
@@ -72,7 +74,8 @@ class Index:
     @contextlib.contextmanager
     def connected(self) -> Iterator[sqlite3.Connection]:
         """Give a connection in which everything read is of one moment."""
-        connection = _connection(self._located())
+        path = self._existing()
+        connection = _empty() if path is None else _connection(path)
         try:
             connection.execute("BEGIN")
             yield connection
@@ -87,6 +90,8 @@ class Index:
         now = extent(self.dir, name)
         if self._building[name].acquire(blocking=False):
             try:
+                if self._existing() is None and next_segment(self.file(name), 0, 0, now.settled) is None:
+                    return 1.0  # a small file needs no index
                 return self._build(name, now, time.monotonic() + budget_s)
             finally:
                 self._building[name].release()
@@ -140,11 +145,28 @@ class Index:
         hashed = hash_before(path, offset) if begun else state.hash
         return State(number, offset, hashed, bad), where is None
 
+    def discard(self) -> None:
+        """Throw the index away because it turned out to be damaged."""
+        with self._opening:
+            if self._path is not None:
+                _remove(self._path)
+            self._path = None
+
+    def _existing(self) -> Path | None:
+        """Return the file of the index; None if there is none yet."""
+        with self._opening:
+            if self._path is None:
+                found = self.dir / "state" / "index" / FILE
+                self._path = found if _is_usable(found) else None
+            elif not self._path.exists():
+                self._path = None
+            return self._path
+
     def _located(self) -> Path:
         """Return the file of the index, made if it is missing."""
+        found = self._existing()
         with self._opening:
-            if self._path is None or not self._path.exists():
-                self._path = self._in_session() or self._elsewhere()
+            self._path = found or self._in_session() or self._elsewhere()
             return self._path
 
     def _in_session(self) -> Path | None:
@@ -167,24 +189,39 @@ class Index:
 
 
 def _made(path: Path) -> Path:
-    """Return the path of a usable index: one that is damaged or of another version is made anew."""
-    with contextlib.suppress(sqlite3.DatabaseError):
-        if path.exists() and _version(path) == VERSION:
-            if not os.access(path, os.W_OK):
-                raise PermissionError(f"{path} may not be written")
-            return path
-    path.unlink(missing_ok=True)
-    path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
+    """Return the path of a new index; what is there, damaged or of another version, is replaced."""
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(f"{path} may not be written")
+    _remove(path)
     connection = _connection(path)
     try:
-        connection.executescript(
-            f"BEGIN; {_FILES} {latency_index.SCHEMA} {signal_index.SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
-        )
+        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
     finally:
         connection.close()
     path.chmod(FILE_MODE)
     share(path)
     return path
+
+
+def _remove(path: Path) -> None:
+    for name in (path.name, f"{path.name}-journal"):
+        path.with_name(name).unlink(missing_ok=True)
+
+
+def _is_usable(path: Path) -> bool:
+    """Return whether an index is there, whole as far as can be told, of this version, and may be written."""
+    try:
+        may_write = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        return may_write and _version(path) == VERSION
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _empty() -> sqlite3.Connection:
+    """Return an index of nothing, for files that are too small to have one."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(_SCHEMA)
+    return connection
 
 
 def _connection(path: Path) -> sqlite3.Connection:

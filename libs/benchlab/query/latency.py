@@ -20,7 +20,7 @@ from benchlab.query.index import Index, State
 from benchlab.query.latency_index import PairIndex, PairTotals, Part, totals
 from benchlab.query.pair_rows import ByPair, LatencyLine, PairRows, take
 from benchlab.query.percentiles import percentile
-from benchlab.query.segments import Extent, Range, extent, joined, read_range
+from benchlab.query.segments import Extent, Range, check_unchanged, extent, joined, read_range
 from benchlab.query.sketch import ERROR, Sketch
 
 EXACT_FRAMES = 40_000
@@ -111,7 +111,9 @@ class LatencyHistory:
         with self.index.connected() as connection:
             state = self.index.state(connection, LATENCY_FILE, now)
             rest = self.tail(state, now).pairs.get(pair, PairRows())
-            return self._window(connection, state, rest, (pair, from_ns, to_ns), points)
+            found = self._window(connection, state, rest, (pair, from_ns, to_ns), points)
+        check_unchanged(self.index.dir, LATENCY_FILE, now)
+        return found
 
     def tail(self, state: State, now: Extent) -> Tail:
         """Return what is not indexed, unless that is so much that it has to be indexed first."""

@@ -64,6 +64,13 @@ def extent(session_dir: Path, name: str) -> Extent:
     return Extent(status.st_size, settled, generation, identity, status.st_mtime_ns, final)
 
 
+def check_unchanged(session_dir: Path, name: str, before: Extent) -> None:
+    """Raise RawChanged if an aligned file was replaced, or cut, since ``before``: what was read is of two files."""
+    now = extent(session_dir, name)
+    if now.identity != before.identity or now.size < before.settled:
+        raise RawChanged(session_dir / "aligned" / name, "replaced", before.size)
+
+
 def next_segment(path: Path, number: int, start: int, settled: int) -> Range | None:
     """Return the bytes of a segment that begins at ``start``; None while it is not all there and settled.
 
@@ -105,6 +112,3 @@ def joined(ranges: list[Range]) -> list[Range]:
         elif start < end:
             found.append((start, end))
     return found
-
-
-__all__ = ["SEGMENT_BYTES", "Extent", "Range", "RawChanged", "extent", "joined", "next_segment", "read_range"]

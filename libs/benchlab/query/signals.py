@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from benchlab.event import Aligned
 from benchlab.query.aligned import SIGNALS_FILE
 from benchlab.query.index import Index, State
-from benchlab.query.segments import Extent, Range, extent, joined, read_range
+from benchlab.query.segments import Extent, Range, check_unchanged, extent, joined, read_range
 from benchlab.query.signal_index import Address, Part, Span, Values, all_series, both, parts, span_of, spans, take
 
 EXACT_BYTES = 8 * 1024 * 1024
@@ -64,7 +64,8 @@ class SignalHistory:
                 mine = [p.segment for p in found.get(address, []) if p.segment in whole]
                 sim = sim or (address in rest and rest[address].sim)
                 series.append(_series(connection, id_, Series(address, sorted(values), sim=sim), mine, points))
-            return series
+        check_unchanged(self.index.dir, SIGNALS_FILE, now)
+        return series
 
     def _rest(self, state: State, now: Extent) -> dict[Address, Values]:
         if now.size - state.offset > TAIL_BYTES:
