@@ -19,6 +19,7 @@ from benchlab import __version__
 from webd import remarks, sources
 from webd.desk import Desk
 from webd.errors import Refusal, answer_error, answer_failure, answer_refusal
+from webd.history import routes as history
 from webd.live import routes as live
 from webd.live.hub import Hub
 from webd.pages import CHECKOUT, Pages
@@ -36,6 +37,7 @@ def make_app(desk: Desk, access: Access | None = None, static_dir: Path = CHECKO
         *live.routes(hub),
         *sources.routes(desk),
         *remarks.routes(desk),
+        *history.routes(desk),
         Route("/{path:path}", Pages(static_dir).serve),
     ]
     handlers: dict[Any, Callable[..., Any]] = {
