@@ -24,6 +24,7 @@ from webd.live import routes as live
 from webd.live.hub import Hub
 from webd.pages import CHECKOUT, Pages
 from webd.security import Access, Guard
+from webd.vms import routes as vms
 
 GZIP_FROM = 1024
 GZIP_LEVEL = 4
@@ -38,6 +39,7 @@ def make_app(desk: Desk, access: Access | None = None, static_dir: Path = CHECKO
         *sources.routes(desk),
         *remarks.routes(desk),
         *history.routes(desk),
+        *vms.routes(desk),
         Route("/{path:path}", Pages(static_dir).serve),
     ]
     handlers: dict[Any, Callable[..., Any]] = {

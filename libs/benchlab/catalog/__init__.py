@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from benchlab.catalog import board, edge, events, gpu, host, pi
+from benchlab.catalog import board, edge, events, gpu, host, pi, vm_energy
 from benchlab.catalog.power_tree import RAIL_SUMS, RAILS
 from benchlab.catalog.signal import InfluxType, Kind, Labels, Signal
 
@@ -35,6 +35,7 @@ SIGNALS: tuple[Signal, ...] = (
     *edge.signals(),
     *pi.signals(),
     *events.signals(),
+    *vm_energy.signals(),
 )
 """Every signal, in the order of the documentation."""
 
