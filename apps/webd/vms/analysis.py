@@ -13,7 +13,8 @@ from benchlab.stats.robust import Point
 from benchlab.stats.sizing import LEAST_MINUTES, Sizing, size_cpu, size_memory
 
 WINDOW_S = 86_400.0
-KEYS = ("cpu_pct", "memory_used_kb", "block_latency_ms", "vcpu_wait_pct", "swap_in_kb_s", "swap_out_kb_s")
+OF_VCPUS = ("vcpu_delay_pct", "vcpu_wait_pct")
+KEYS = ("cpu_pct", "memory_used_kb", "block_latency_ms", *OF_VCPUS, "swap_in_kb_s", "swap_out_kb_s")
 NEWEST = 5
 """So many anomalies are told, the newest."""
 
@@ -74,8 +75,8 @@ def forecast(memory_kb: Sequence[Point], limit_kb: int, now_s: float) -> dict[st
 def hints(series: Mapping[str, Sequence[Point]], vcpus: int, now_s: float) -> list[dict[str, Any]]:
     """Return what holds the VM back, worst first; waiting is that of one vCPU, swapping that of both ways."""
     looked = {"block_latency_ms": series.get("block_latency_ms", ())}
-    if vcpus:
-        looked["vcpu_wait_pct"] = [(at_s, value / vcpus) for at_s, value in series.get("vcpu_wait_pct", ())]
+    for key in OF_VCPUS if vcpus else ():
+        looked[key] = [(at_s, value / vcpus) for at_s, value in series.get(key, ())]
     swapped = dict(series.get("swap_out_kb_s", ()))
     looked["swap_kb_s"] = [(at_s, value + swapped.get(at_s, 0.0)) for at_s, value in series.get("swap_in_kb_s", ())]
     return [asdict(hint) for hint in bottlenecks(looked, now_s)]

@@ -122,7 +122,7 @@ class _Routes:
         uuid = asked if asked not in seen.vms and is_uuid(asked) else uuid_of(asked, seen.vms)
         event = seen.vms.get(uuid)
         signal = lookup(source_of(key), key)
-        if signal is None and (event is None or not isinstance(event.kv.get(key), int | float)):
+        if signal is None or signal.kind in ("info", "table"):
             raise Refusal(400, f"field: found {key!r}, expected a number that VMs have (docs/METRICS.md)")
         from_ns, to_ns = times
         to_ns = self._now_ns(folder) + 1 if to_ns is None else to_ns

@@ -90,8 +90,13 @@ Row = tuple[str, str, str, str]
 
 
 def numbers(
-    source: str, kind: Kind, prefix: str, rows: Iterable[Row], influx: InfluxType = "float"
+    source: str,
+    kind: Kind,
+    prefix: str,
+    rows: Iterable[Row],
+    influx: InfluxType = "float",
+    dev_label: str | None = None,
 ) -> Iterator[Signal]:
     """Yield one signal per row, all of one kind and type."""
     for key, unit, name, text in rows:
-        yield Signal(source, key, unit, kind, text, prefix + name, influx)
+        yield Signal(source, key, unit, kind, text, prefix + name, influx, dev_label=dev_label)

@@ -16,9 +16,10 @@ WINDOW_S = 900.0
 LEAST_MINUTES = 5
 
 LIMITS: dict[str, tuple[str, float, str]] = {
-    "vcpu_wait": ("vcpu_wait_pct", 10.0, "of its time each vCPU waits for a processor of the host"),
-    "block_latency": ("block_latency_ms", 20.0, "a request to its block devices takes"),
-    "swap": ("swap_kb_s", 100.0, "are moved between its memory and its swap space"),
+    "vcpu_delay": ("vcpu_delay_pct", 10.0, "% of its time each vCPU is ready and gets no processor of the host"),
+    "vcpu_wait": ("vcpu_wait_pct", 10.0, "% of its time each vCPU waits, as the hypervisor counts it"),
+    "block_latency": ("block_latency_ms", 20.0, "ms a request to its block devices takes"),
+    "swap": ("swap_kb_s", 100.0, "KiB a second are moved between its memory and its swap space"),
 }
 """By kind: the series, the value from which it counts, and what that means."""
 
@@ -40,7 +41,7 @@ class Hint:
 
 
 def bottlenecks(series: Mapping[str, Sequence[Point]], now_s: float) -> list[Hint]:
-    """Return the hints, worst first. ``vcpu_wait_pct`` is that of one vCPU, the mean over all of them."""
+    """Return the hints, worst first. What concerns vCPUs is that of one, the mean over all of them."""
     found = []
     for kind, (key, limit, meaning) in LIMITS.items():
         points = [point for point in series.get(key, ()) if now_s - WINDOW_S <= point[0] <= now_s]
