@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from benchlab.config_schema import Influx
+from benchlab.errors import Fault
 from benchlab.event import Event
 from benchlab.log.file_end import last_rows
 from benchlab.query.aligned import SIGNALS_FILE
@@ -29,7 +30,10 @@ class Past:
     def field(self, folder: Path, uuid: str, key: str, from_ns: int, to_ns: int, points: int) -> Found:
         """Return a field between two times, of at most so many points. Raises Refusal (500, 502)."""
         if self._influx.query:
-            return from_influx(self._influx, uuid, key, from_ns, to_ns, points)
+            try:
+                return from_influx(self._influx, uuid, key, from_ns, to_ns, points)
+            except Fault as fault:  # its token
+                raise Refusal(500, fault.message) from fault
         try:
             stored = from_store(folder, uuid, key, from_ns, to_ns, points)
         except sqlite3.Error as error:
