@@ -27,7 +27,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Session:
 def session(recorded: Session) -> Iterator[Session]:
     """Return the recorded session as no sink has seen it yet."""
     yield recorded
-    for folder in ("state/sinks", "quarantine"):
+    for folder in ("state", "state/sinks", "quarantine"):
         for path in (recorded.dir / folder).glob("influx*"):
             path.unlink()
 
@@ -63,7 +63,7 @@ def test_written_again_from_the_first_row_nothing_changes(session: Session, serv
     drain(influx_worker(session, server.url, api=api))
     before = dict(server.points())
     server.faults.append(lambda exchange: None)
-    (session.dir / "state" / "sinks" / "influx.json").unlink()
+    (session.dir / "state" / "influx.json").unlink()
     drain(influx_worker(session, server.url, api=api))
     assert server.points() == before
     assert len(server.writes) == 2 * len(before)

@@ -86,7 +86,9 @@ def recent_guests(folder: Path) -> tuple[Session, list[int]]:
     times = [now_ns - seconds * 1000 * MS for seconds in (7200, 10, 5)]
     events: list[Event] = [meta((times[0] - T0) / MS - 1, "start", disorder_ms=200)]
     for number, ts_ns in enumerate(times):
-        features = {"memory_rate_kb_per_sec": 1024.5 * number, "memory_angle_deg": 89.94} if number else {}
+        features: dict[str, Any] = (
+            {"memory_rate_kb_per_sec": 1024.5 * number, "memory_angle_deg": 89.94} if number else {}
+        )
         events.append(_at(ts_ns, vm(0, memory_used_kb=1000 + number, **features)))
         off = vm(0, "other", vmid=0, name="off, and on", cpu_count=4 + number, memory_used_kb=None, cputime_ns=None)
         events.append(_at(ts_ns, off))
@@ -105,7 +107,7 @@ def test_a_real_influxdb_holds_every_row_once_with_its_values(server: InfluxDb, 
     drain_past_the_missing_database(influx_worker(session, server.url, api="v1"))
     found = points_of(server)
     assert_points_are_the_log(session, found)
-    (session.dir / "state" / "sinks" / "influx.json").unlink()
+    (session.dir / "state" / "influx.json").unlink()
     drain(influx_worker(session, server.url, api="v1", batch_max_lines=17))
     assert points_of(server) == found
     kinds = {row["fieldKey"]: row["fieldType"] for row in server.rows("SHOW FIELD KEYS FROM vm_metrics")}
@@ -127,7 +129,7 @@ def test_points_of_a_log_that_was_made_anew_take_the_place_of_the_old_ones(serve
     session = busy_session(tmp_path / "s")
     drain_past_the_missing_database(influx_worker(session, server.url, api="v1"))
     server.write(b"metric_latency,session=s,from_stage=a,to_stage=gone lat_ms=1.0 5\nother,session=t f=1 5")
-    (session.dir / "state" / "sinks" / "influx.json").unlink()
+    (session.dir / "state" / "influx.json").unlink()
     drain(influx_worker(session, server.url, api="v1"))
     found = points_of(server)
     assert found.pop(("other", (("session", "t"),), 5)) == {"f": 1}

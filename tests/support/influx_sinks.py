@@ -51,9 +51,15 @@ def guests(polls: int = 4) -> list[Event]:
     found: list[Event] = [meta(-1, "start", disorder_ms=200)]
     for poll in range(polls):
         at = poll * 5000
-        rates = {"memory_rate_kb_per_sec": 1024.5 * poll, "memory_angle_deg": 89.94} if poll else {}
+        rates: dict[str, Any] = {"memory_rate_kb_per_sec": 1024.5 * poll, "memory_angle_deg": 89.94} if poll else {}
         found.append(vm(at, cputime_ns=5_000_000_000 + poll, **rates))
-        off = {"vmid": 0, "name": "ab, c=d", "state": "stopped", "memory_used_kb": None, "cputime_ns": None}
+        off: dict[str, Any] = {
+            "vmid": 0,
+            "name": "ab, c=d",
+            "state": "stopped",
+            "memory_used_kb": None,
+            "cputime_ns": None,
+        }
         found.append(vm(at, "a-b", **off))
     return numbered([*found, meta(polls * 5000, "stop")])
 

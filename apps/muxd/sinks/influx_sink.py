@@ -84,9 +84,10 @@ class InfluxSink:
         self._points = Points(session.info.id, session.info.node)
         self._delivery = Delivery(client, api, min(influx.batch_max_lines, influx.max_queue))
         where = f"{influx.api} {influx.influx_url} {influx.influx_org}/{influx.influx_db}"
-        self._file = StateFile(session.dir / "state", "influx", where)
+        self._file = StateFile(session.dir / "state", where)
         self._state: State = self._file.load()
         self._attempt: _Attempt | None = None
+        self._was_stored = False
         self._has_made_database = False
 
     def open(self) -> Cursors:
@@ -113,15 +114,15 @@ class InfluxSink:
 
     def clear(self) -> None:
         """Delete the points that bear this session's tag, as far as the server can. Raises Transient."""
-        was_stored = bool(self._state.cursors)
+        self._was_stored |= bool(self._state.cursors)
+        self._state, self._attempt = self._file.clear(), None
         try:
             is_deleted = self._api.forget(self._client, self._session)
         except Denied:
             is_deleted = False
-        if was_stored and not is_deleted:
+        if self._was_stored and not is_deleted:
             log.warning("sink influx: points of session %s that are no longer in the log stay there", self._session)
-        self._file.clear()
-        self._state, self._attempt = self._file.load(), None
+        self._was_stored = False
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -181,7 +182,7 @@ class InfluxSink:
                 f"{self._influx.api}"
             )
         self._has_made_database = True
-        self._file.clear()
+        self._state = self._file.clear()
         raise StoreChanged(f"database {name} was not there: it is made now")
 
 
