@@ -17,7 +17,7 @@ from support.fake_influx import Key
 from support.line_protocol import Value
 from support.mux_scenarios import T0
 from support.mux_sessions import MS, append, make_session, meta, mux_closed, numbered, power, stage
-from support.sink_sessions import bookmark, lines_with_offsets, worker
+from support.sink_sessions import bookmark, drain, lines_with_offsets, worker
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -28,6 +28,13 @@ def sink_of(session: Session, url: str, **influx: Any) -> InfluxSink:
 
 def influx_worker(session: Session, url: str, **influx: Any) -> Worker:
     return worker(session, sink_of(session, url, **influx), "influx")
+
+
+def store_in(session: Session, url: str, **influx: Any) -> Worker:
+    """Store all that is vouched for, as a program that is started, works and ends."""
+    working = drain(influx_worker(session, url, **influx))
+    working.close()
+    return working
 
 
 def vm(ms: float, dev: str = UUID, sim: bool = False, **kv: Any) -> Event:

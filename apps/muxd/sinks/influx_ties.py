@@ -72,13 +72,13 @@ class StateFile:
             return State(self._where, {}, {})
         return found if found.where == self._where else State(self._where, {}, {})
 
-    def save(self, cursors: Cursors, times: Times) -> State:
-        """Replace it durably. Raises OSError."""
-        state = State(self._where, cursors, times)
+    def save(self, state: State) -> None:
+        """Replace it durably; what knows nothing is not worth a file. Raises OSError."""
+        if not state.cursors:
+            return
         make_dir(self._path.parent)
         write_atomic(self._path, msgspec.json.encode(state))
-        self._told.save(cursors)
-        return state
+        self._told.save(state.cursors)
 
     def clear(self) -> State:
         """Forget it and return what is known then. Raises OSError."""
