@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat]``: all of them by default."""
+"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|influx]``: all of them by default."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 
 from benchmarks.board import board
 from benchmarks.collectors import collectors
+from benchmarks.influx import influx
 from benchmarks.live import live
 from benchmarks.measure import machine
 from benchmarks.pistat import pistat
@@ -20,13 +21,18 @@ from benchmarks.whole import whole
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    what = "replay, whole, live, collectors, board, probe, stages, pistat (default: all)"
+    what = "replay, whole, live, collectors, board, probe, stages, pistat, influx (default: all)"
     p.add_argument("what", nargs="*", help=what)
     p.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
     p.add_argument(
-        "--frames", type=int, default=1_000_000, help="replay, whole: frames of the recording (default: 1000000)"
+        "--frames",
+        type=int,
+        default=1_000_000,
+        help="replay, whole, influx: frames of the recording (default: 1000000)",
     )
-    p.add_argument("--rounds", type=int, default=3, help="replay, whole: runs of each program, in turn (default: 3)")
+    p.add_argument(
+        "--rounds", type=int, default=3, help="replay, whole, influx: runs of each program, in turn (default: 3)"
+    )
     p.add_argument(
         "--seconds", type=float, default=30, help="all others: how long each is watched, at most (default: 30)"
     )
@@ -45,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         "stages": lambda: stages(args.seconds),
         "probe": lambda: probe(args.seconds),
         "pistat": lambda: pistat(args.seconds),
+        "influx": lambda: [influx(args.frames, args.rounds)],
     }
     unknown = [what for what in args.what if what not in benchmarks]
     if unknown:

@@ -53,7 +53,7 @@ def named(text: str) -> str:
 @example("m", {"k": "two\nlines"}, 1)
 @example("m", {"time": "reserved"}, 1)
 def test_names_and_tags_are_read_back(name: str, tags: dict[str, str], ts_ns: int) -> None:
-    made = lines.line(lines.head(name, tags.items()), [("field", "1i")], ts_ns)
+    made = lines.line(lines.head(name, tags.items()), ["field=1i"], ts_ns)
     assert made is not None and b"\n" not in made
     keys = {"time_" if key == "time" else named(key): named(value) for key, value in tags.items()}
     if len(keys) < len(tags):
@@ -78,7 +78,7 @@ def test_fields_are_read_back_each_of_its_type(fields: dict[str, Any]) -> None:
     if len(set(keys)) < len(keys):
         return
     kinds = {bool: "boolean", int: "integer", float: "float", str: "string"}
-    said = [(lines.key(key), lines.field_value(value, kinds[type(value)])) for key, value in fields.items()]  # type: ignore[arg-type]
+    said = [lines.field_writer(key, kinds[type(value)])(value) for key, value in fields.items()]  # type: ignore[arg-type]
     made = lines.line("m", said, 7)
     assert made is not None
     found = parse(made.decode()).fields
@@ -90,11 +90,11 @@ def test_fields_are_read_back_each_of_its_type(fields: dict[str, Any]) -> None:
 def test_the_examples_of_the_seed_are_written_to_the_letter() -> None:
     tags = (("VMID", 1), ("name", "ubuntu-vm"), ("uuid", "550e8400-e29b-41d4-a716-446655440000"))
     fields = [
-        ("state", lines.field_value("running", "string")),
-        ("cpu_count", lines.field_value(2, "integer")),
-        ("memory_max_kb", lines.field_value(2097152, "integer")),
-        ("memory_used_kb", lines.field_value(1048576, "integer")),
-        ("cputime_ns", lines.field_value(5000000000, "integer")),
+        lines.field_writer("state", "string")("running"),
+        lines.field_writer("cpu_count", "integer")(2),
+        lines.field_writer("memory_max_kb", "integer")(2097152),
+        lines.field_writer("memory_used_kb", "integer")(1048576),
+        lines.field_writer("cputime_ns", "integer")(5000000000),
     ]
     assert lines.line(lines.head("vm_metrics", tags), fields, 1699868400000000000) == (
         b'vm_metrics,VMID=1,name=ubuntu-vm,uuid=550e8400-e29b-41d4-a716-446655440000 state="running",cpu_count=2i,'

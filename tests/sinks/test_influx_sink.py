@@ -12,7 +12,7 @@ from benchlab.session import Session
 from muxd.sinks.worker import Worker
 from support import fake_influx
 from support.fake_influx import FakeInflux, Fault
-from support.influx_sinks import assert_points_are_the_log, busy_session, influx_worker
+from support.influx_sinks import assert_points_are_the_log, busy_session, influx_worker, store_in
 from support.sink_sessions import drain, letters
 
 APIS = ["v3", "v2", "v1"]
@@ -27,7 +27,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Session:
 def session(recorded: Session) -> Iterator[Session]:
     """Return the recorded session as no sink has seen it yet."""
     yield recorded
-    for folder in ("state/sinks", "quarantine"):
+    for folder in ("state", "state/sinks", "quarantine"):
         for path in (recorded.dir / folder).glob("influx*"):
             path.unlink()
 
@@ -52,7 +52,7 @@ def patient(working: Worker, steps: int = 2000) -> list[str]:
 
 @pytest.mark.parametrize("api", APIS)
 def test_every_row_of_the_log_is_one_point(session: Session, server: FakeInflux, api: str) -> None:
-    drain(influx_worker(session, server.url, api=api))
+    store_in(session, server.url, api=api)
     assert_points_are_the_log(session, server.points())
     assert len(server.writes) == len(server.points())
     assert letters(session, "influx") == []
@@ -60,11 +60,11 @@ def test_every_row_of_the_log_is_one_point(session: Session, server: FakeInflux,
 
 @pytest.mark.parametrize("api", APIS)
 def test_written_again_from_the_first_row_nothing_changes(session: Session, server: FakeInflux, api: str) -> None:
-    drain(influx_worker(session, server.url, api=api))
+    store_in(session, server.url, api=api)
     before = dict(server.points())
     server.faults.append(lambda exchange: None)
-    (session.dir / "state" / "sinks" / "influx.json").unlink()
-    drain(influx_worker(session, server.url, api=api))
+    (session.dir / "state" / "influx.json").unlink()
+    store_in(session, server.url, api=api)
     assert server.points() == before
     assert len(server.writes) == 2 * len(before)
 
@@ -100,7 +100,7 @@ def test_a_line_that_is_refused_goes_to_quarantine_in_the_servers_words_and_no_o
     """The frame 7 of the pair, and every feature of a guest: one line of a record is refused, the other is taken."""
     server.faults.append(fake_influx.refuses_lines_with("frame=7i", "vm_features", version=api))
     working = influx_worker(session, server.url, api=api)
-    drain(working)
+    drain(working).close()
     dead = letters(session, "influx")
     assert [letter["event"]["source"] for letter in dead].count("metric.latency") == 1
     assert len(dead) == 4
@@ -118,7 +118,7 @@ def test_a_type_that_the_server_holds_otherwise_costs_those_lines_only(
     session: Session, server: FakeInflux, api: str
 ) -> None:
     server.types["vmstats", "vm_metrics", "cpu_count"] = "float"
-    drain(influx_worker(session, server.url, api=api, batch_max_lines=50))
+    store_in(session, server.url, api=api, batch_max_lines=50)
     assert [letter["event"]["source"] for letter in letters(session, "influx")] == ["vm.libvirt"] * 8
     names = [name for name, _, _ in server.points()]
     assert names.count("metric_latency") == 60 and names.count("vm_features") == 3
@@ -127,7 +127,7 @@ def test_a_type_that_the_server_holds_otherwise_costs_those_lines_only(
 @pytest.mark.parametrize("api", APIS)
 def test_a_batch_that_is_too_large_is_halved(session: Session, server: FakeInflux, api: str) -> None:
     server.faults.append(fake_influx.takes_at_most(9))
-    drain(influx_worker(session, server.url, api=api, batch_max_lines=64))
+    store_in(session, server.url, api=api, batch_max_lines=64)
     assert_points_are_the_log(session, server.points())
     assert max(server.batches) == 64
     assert sum(count > 9 for count in server.batches) <= 4
@@ -197,7 +197,7 @@ def test_a_token_that_is_missing_or_wrong_is_named_with_where_it_came_from(
 def test_the_variable_comes_before_the_file(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFLUX_TOKEN", "s3cret")
     with FakeInflux("vmstats", token="s3cret").running() as server:
-        drain(influx_worker(session, server.url, token_file=str(tmp_path / "missing")))
+        store_in(session, server.url, token_file=str(tmp_path / "missing"))
         assert_points_are_the_log(session, server.points())
 
 
@@ -237,7 +237,7 @@ def test_down_for_an_hour_then_everything_once_and_memory_bounded(session: Sessi
         assert working.failing is not None and 0 < wait_s <= 60
         hour_s += wait_s
     with FakeInflux("vmstats").running() as back:
-        drain(influx_worker(session, back.url, batch_max_lines=500, max_queue=25))
+        store_in(session, back.url, batch_max_lines=500, max_queue=25)
         assert_points_are_the_log(session, back.points())
         assert max(back.batches) == 25
 
@@ -253,6 +253,6 @@ def test_a_slow_server_is_given_up_on_in_time(session: Session, server: FakeInfl
 
 def test_another_database_is_filled_from_the_first_row(session: Session, server: FakeInflux) -> None:
     server.databases["other"] = {}
-    drain(influx_worker(session, server.url))
-    drain(influx_worker(session, server.url, influx_db="other"))
+    store_in(session, server.url)
+    store_in(session, server.url, influx_db="other")
     assert server.points("other") == server.points()

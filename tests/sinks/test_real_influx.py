@@ -16,7 +16,15 @@ from benchlab.event import Event
 from benchlab.session import Session
 from muxd.sinks import influx_lines as lines
 from support.fake_influx import Key
-from support.influx_sinks import UUID, assert_points_are_the_log, busy_session, expected_keys, influx_worker, vm
+from support.influx_sinks import (
+    UUID,
+    assert_points_are_the_log,
+    busy_session,
+    expected_keys,
+    influx_worker,
+    store_in,
+    vm,
+)
 from support.line_protocol import Value
 from support.mux_scenarios import T0
 from support.mux_sessions import MS, append, make_session, meta, mux_closed, numbered
@@ -86,7 +94,9 @@ def recent_guests(folder: Path) -> tuple[Session, list[int]]:
     times = [now_ns - seconds * 1000 * MS for seconds in (7200, 10, 5)]
     events: list[Event] = [meta((times[0] - T0) / MS - 1, "start", disorder_ms=200)]
     for number, ts_ns in enumerate(times):
-        features = {"memory_rate_kb_per_sec": 1024.5 * number, "memory_angle_deg": 89.94} if number else {}
+        features: dict[str, Any] = (
+            {"memory_rate_kb_per_sec": 1024.5 * number, "memory_angle_deg": 89.94} if number else {}
+        )
         events.append(_at(ts_ns, vm(0, memory_used_kb=1000 + number, **features)))
         off = vm(0, "other", vmid=0, name="off, and on", cpu_count=4 + number, memory_used_kb=None, cputime_ns=None)
         events.append(_at(ts_ns, off))
@@ -105,8 +115,8 @@ def test_a_real_influxdb_holds_every_row_once_with_its_values(server: InfluxDb, 
     drain_past_the_missing_database(influx_worker(session, server.url, api="v1"))
     found = points_of(server)
     assert_points_are_the_log(session, found)
-    (session.dir / "state" / "sinks" / "influx.json").unlink()
-    drain(influx_worker(session, server.url, api="v1", batch_max_lines=17))
+    (session.dir / "state" / "influx.json").unlink()
+    store_in(session, server.url, api="v1", batch_max_lines=17)
     assert points_of(server) == found
     kinds = {row["fieldKey"]: row["fieldType"] for row in server.rows("SHOW FIELD KEYS FROM vm_metrics")}
     assert kinds == {"state": "string"} | dict.fromkeys(
@@ -120,15 +130,15 @@ def drain_past_the_missing_database(working: Any) -> None:
     """Let the sink make its database, which it tells of as a change of its store, and store everything."""
     assert working.step() > 0
     assert working.failing is None
-    drain(working)
+    drain(working).close()
 
 
 def test_points_of_a_log_that_was_made_anew_take_the_place_of_the_old_ones(server: InfluxDb, tmp_path: Path) -> None:
     session = busy_session(tmp_path / "s")
     drain_past_the_missing_database(influx_worker(session, server.url, api="v1"))
     server.write(b"metric_latency,session=s,from_stage=a,to_stage=gone lat_ms=1.0 5\nother,session=t f=1 5")
-    (session.dir / "state" / "sinks" / "influx.json").unlink()
-    drain(influx_worker(session, server.url, api="v1"))
+    (session.dir / "state" / "influx.json").unlink()
+    store_in(session, server.url, api="v1")
     found = points_of(server)
     assert found.pop(("other", (("session", "t"),), 5)) == {"f": 1}
     assert_points_are_the_log(session, found)
@@ -138,7 +148,7 @@ def test_a_real_influxdb_refuses_what_it_holds_otherwise_and_takes_the_rest(serv
     session = busy_session(tmp_path / "s")
     server.ask("CREATE DATABASE vmstats")
     server.write(f"vm_metrics,uuid=planted cpu_count=2.5 {T0}".encode())  # a type holds within a shard
-    drain(influx_worker(session, server.url, api="v1"))
+    store_in(session, server.url, api="v1")
     dead = letters(session, "influx")
     assert [letter["event"]["source"] for letter in dead] == ["vm.libvirt"] * 8
     assert all("field type conflict" in letter["detail"] and "cpu_count" in letter["detail"] for letter in dead)
@@ -170,7 +180,7 @@ ODD = ["a,b", "c=d", "e f", 'say "x"', "it's", "ü☃", "a\\b", "ends\\", "\\,",
 def test_odd_names_are_in_a_real_influxdb_what_the_page_says(server: InfluxDb) -> None:
     server.ask("CREATE DATABASE vmstats")
     for at, name in enumerate(ODD):
-        made = lines.line(lines.head("m", [("tag", name)]), [("text", lines.text(name)), (lines.key(name), "1i")], at)
+        made = lines.line(lines.head("m", [("tag", name)]), [f"text={lines.text(name)}", f"{lines.key(name)}=1i"], at)
         assert made is not None
         server.write(made)
     shown = [name.replace("\n", "␊").replace("\t", "␉") for name in ODD]
@@ -232,7 +242,7 @@ def test_the_queries_in_sql_give_the_same_answers(server: InfluxDb, tmp_path: Pa
 @pytest.mark.parametrize("api", ["v1", "v2"])
 def test_a_real_victoriametrics_holds_every_number_once(victoria: VictoriaMetrics, tmp_path: Path, api: str) -> None:
     session = busy_session(tmp_path / "s")
-    drain(influx_worker(session, victoria.url, api=api))
+    store_in(session, victoria.url, api=api)
     values = [v for series in victoria.export('{__name__="metric_latency_lat_ms"}') for v in series["values"]]
     assert len(values) == 60 and sum(values) == pytest.approx(600.0)
     (running,) = victoria.export(f'{{__name__="vm_metrics_cputime_ns",uuid="{UUID}"}}')

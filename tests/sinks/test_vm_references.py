@@ -28,10 +28,12 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     session = make_session(tmp_path_factory.mktemp("known") / "s")
     events = [meta(-1, "start", disorder_ms=200)]
     for number, second in enumerate((0, HOUR_S, HOUR_S + 5)):
-        features = {"memory_rate_kb_per_sec": 10.0 * number, "memory_angle_deg": 84.0 + number} if number else {}
-        busy = {"cputime_ns": second * 500_000_000, "memory_used_kb": 1000 + number}
+        features: dict[str, Any] = (
+            {"memory_rate_kb_per_sec": 10.0 * number, "memory_angle_deg": 84.0 + number} if number else {}
+        )
+        busy: dict[str, Any] = {"cputime_ns": second * 500_000_000, "memory_used_kb": 1000 + number}
         events.append(vm(second * 1000, **busy, **features))
-        off = {"vmid": 0, "name": "off", "state": "stopped", "cpu_count": 4 + number}
+        off: dict[str, Any] = {"vmid": 0, "name": "off", "state": "stopped", "cpu_count": 4 + number}
         events.append(vm(second * 1000, "off-uuid", **off, cputime_ns=None, memory_used_kb=None))
     append(session, "vmstat", [*events, meta(HOUR_S * 1000 + 6000, "stop")])
     mux_closed(session)

@@ -232,7 +232,7 @@ def hangs_up(exchange: Exchange) -> None:
 def stores_then_hangs_up(exchange: Exchange) -> None:
     """Lose the answer: the batch is stored, and the client does not know."""
     answer = exchange.answer
-    exchange.answer = lambda *_, **__: exchange.hang_up()  # type: ignore[method-assign,misc]
+    exchange.answer = lambda *_, **__: exchange.hang_up()  # type: ignore[method-assign]
     try:
         exchange.influx.serve(exchange, urlsplit(exchange.path).path)
     finally:
@@ -278,7 +278,7 @@ def refuses_lines_with(*parts: str, version: str) -> Fault:
         refused = {number for number, _, _ in bad}
         exchange.body = "\n".join(line for number, line in enumerate(lines, 1) if number not in refused).encode()
         answer = exchange.answer
-        exchange.answer = lambda *_, **__: answer(400, _refusal(version, bad))  # type: ignore[method-assign,misc]
+        exchange.answer = lambda *_, **__: answer(400, _refusal(version, bad))  # type: ignore[method-assign]
         try:
             exchange.influx.serve(exchange, urlsplit(exchange.path).path)
         finally:

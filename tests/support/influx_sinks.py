@@ -17,7 +17,7 @@ from support.fake_influx import Key
 from support.line_protocol import Value
 from support.mux_scenarios import T0
 from support.mux_sessions import MS, append, make_session, meta, mux_closed, numbered, power, stage
-from support.sink_sessions import bookmark, lines_with_offsets, worker
+from support.sink_sessions import bookmark, drain, lines_with_offsets, worker
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -28,6 +28,13 @@ def sink_of(session: Session, url: str, **influx: Any) -> InfluxSink:
 
 def influx_worker(session: Session, url: str, **influx: Any) -> Worker:
     return worker(session, sink_of(session, url, **influx), "influx")
+
+
+def store_in(session: Session, url: str, **influx: Any) -> Worker:
+    """Store all that is vouched for, as a program that is started, works and ends."""
+    working = drain(influx_worker(session, url, **influx))
+    working.close()
+    return working
 
 
 def vm(ms: float, dev: str = UUID, sim: bool = False, **kv: Any) -> Event:
@@ -51,9 +58,15 @@ def guests(polls: int = 4) -> list[Event]:
     found: list[Event] = [meta(-1, "start", disorder_ms=200)]
     for poll in range(polls):
         at = poll * 5000
-        rates = {"memory_rate_kb_per_sec": 1024.5 * poll, "memory_angle_deg": 89.94} if poll else {}
+        rates: dict[str, Any] = {"memory_rate_kb_per_sec": 1024.5 * poll, "memory_angle_deg": 89.94} if poll else {}
         found.append(vm(at, cputime_ns=5_000_000_000 + poll, **rates))
-        off = {"vmid": 0, "name": "ab, c=d", "state": "stopped", "memory_used_kb": None, "cputime_ns": None}
+        off: dict[str, Any] = {
+            "vmid": 0,
+            "name": "ab, c=d",
+            "state": "stopped",
+            "memory_used_kb": None,
+            "cputime_ns": None,
+        }
         found.append(vm(at, "a-b", **off))
     return numbered([*found, meta(polls * 5000, "stop")])
 

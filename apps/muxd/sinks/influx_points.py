@@ -14,18 +14,15 @@ from benchlab.event import BOOKMARK, Aligned, Event
 from muxd.rows import DROPPED, LATENCY, OURS
 from muxd.sinks import influx_lines as lines
 from muxd.sinks.feed import VM
-from muxd.sinks.influx_lines import Unfit
+from muxd.sinks.influx_lines import Unfit, Writer
 from muxd.sinks.sink import Record
 
 VM_METRICS, VM_FEATURES = "vm_metrics", "vm_features"
 METRIC_FIELDS: dict[str, InfluxType] = {
     "state": "string",
-    "cpu_count": "integer",
-    "memory_max_kb": "integer",
-    "memory_used_kb": "integer",
-    "cputime_ns": "integer",
+    **dict.fromkeys(("cpu_count", "memory_max_kb", "memory_used_kb", "cputime_ns"), "integer"),
 }
-FEATURE_FIELDS: dict[str, InfluxType] = {"memory_rate_kb_per_sec": "float", "memory_angle_deg": "float"}
+FEATURE_FIELDS: dict[str, InfluxType] = dict.fromkeys(("memory_rate_kb_per_sec", "memory_angle_deg"), "float")
 
 _OURS: dict[str, InfluxType] = {
     **dict.fromkeys(("lat_ms", "power_w", "energy_j", "power_age_ms", "temp_c"), "float"),
@@ -35,6 +32,10 @@ _OURS: dict[str, InfluxType] = {
 _PAIR_TAGS = ("pair", "flow", "stage", "reason")  # of a row of latency.jsonl; the rest of it are fields
 _COMMON = {"node", "session", "dev", "sim", "n"}  # tags that no field may share its name with
 _UNBOUNDED = {"pid"}  # identifies a row of a table, but new ones come without end: a field
+_MOST_KEYS = 1000  # of a source whose writers are kept
+_METRICS = {key: lines.field_writer(key, kind) for key, kind in METRIC_FIELDS.items()}
+_FEATURES = {key: lines.field_writer(key, kind) for key, kind in FEATURE_FIELDS.items()}
+_UNCERTAINTY = lines.field_writer("unc_ns", "integer")
 
 
 class Points:
@@ -44,6 +45,7 @@ class Points:
         self._session = session
         self._node = node
         self._head = lru_cache(maxsize=4096)(self._head_of)
+        self._writers: dict[str, dict[str, Writer]] = {}  # by source and table, by key
 
     def series(self, record: Record) -> str | None:
         """Return what identifies a record's series where nothing keeps two of its points from one time, else None.
@@ -65,19 +67,19 @@ class Points:
 
     def _of_row(self, event: Aligned, number: int) -> Iterator[bytes | None]:
         head = self._head(event.source, _pair_tags(event), event.dev, event.sim, number)
-        fields = _fields(event.source, event.kv, _PAIR_TAGS if event.source in (LATENCY, DROPPED) else ())
+        fields = self._fields(event.source, event.kv, _PAIR_TAGS if event.source in (LATENCY, DROPPED) else ())
         if event.source == DROPPED:
-            fields.append(("dropped", "1i"))  # so that a row without identity is a point as well
+            fields.append("dropped=1i")  # so that a row without identity is a point as well
         if event.unc_ns is not None:
-            fields.append(("unc_ns", _value("unc_ns", event.unc_ns, "integer")))
+            fields.append(_UNCERTAINTY(event.unc_ns))
         if event.sim_of:
-            fields.append(("sim_of", lines.text(",".join(event.sim_of))))
+            fields.append("sim_of=" + lines.text(",".join(event.sim_of)))
         yield lines.line(head, fields, event.ts_aligned_ns)
 
     def _of_event(self, event: Event, number: int) -> Iterator[bytes | None]:
         if event.source == BOOKMARK:
             head = self._head(BOOKMARK, (), event.dev, event.sim, number)
-            yield lines.line(head, _fields(BOOKMARK, event.kv, ()), event.ts_ns)
+            yield lines.line(head, self._fields(BOOKMARK, event.kv), event.ts_ns)
             return
         if event.source == VM:
             yield from self._vm(event)
@@ -89,8 +91,8 @@ class Points:
         """Yield the points of seed's contract; only a simulated one bears a tag more."""
         kv = event.kv
         tags = (("VMID", kv.get("vmid")), ("name", kv.get("name")), ("uuid", event.dev), ("sim", _sim(event.sim)))
-        for name, types in ((VM_METRICS, METRIC_FIELDS), (VM_FEATURES, FEATURE_FIELDS)):
-            fields = [(key, _value(key, kv[key], kind)) for key, kind in types.items() if kv.get(key) is not None]
+        for name, writers in ((VM_METRICS, _METRICS), (VM_FEATURES, _FEATURES)):
+            fields = [write(kv[key]) for key, write in writers.items() if kv.get(key) is not None]
             yield lines.line(lines.head(name, tags), fields, event.ts_ns)
 
     def _table(self, event: Event, table: str, rows: list[Any]) -> Iterator[bytes | None]:
@@ -104,8 +106,23 @@ class Points:
             )
             numbers[which] = numbers.get(which, 0) + 1
             head = self._head(f"{event.source}.{table}", which, event.dev, event.sim, numbers[which])
-            fields = _fields(event.source, row, [column for column, _ in which], f"{table}.")
+            fields = self._fields(event.source, row, [column for column, _ in which], f"{table}.")
             yield lines.line(head, fields, event.ts_ns)
+
+    def _fields(self, source: str, kv: Mapping[str, Any], but: Iterable[str] = (), table: str = "") -> list[str]:
+        """Return the fields of a map of values, without those that are none, tables, and what is said in tags."""
+        writers = self._writers.setdefault(source + table, {})
+        fields = []
+        for key, value in kv.items():
+            if value is None or key in but or isinstance(value, (list, dict)):
+                continue
+            write = writers.get(key)
+            if write is None:
+                write = _writer(source, table, key)
+                if len(writers) < _MOST_KEYS:
+                    writers[key] = write
+            fields.append(write(value))
+        return fields
 
     def _head_of(self, source: str, which: tuple[tuple[str, str], ...], dev: str | None, sim: bool, number: int) -> str:
         common = (("node", self._node), ("session", self._session), ("dev", dev))
@@ -122,47 +139,35 @@ def _pair_tags(event: Aligned) -> tuple[tuple[str, str], ...]:
     pair = kv.get("pair")
     if not isinstance(pair, list) or len(pair) != 2:
         raise Unfit(f"pair: found {pair!r:.80}, expected two stages")
-    tags = [("from_stage", str(pair[0])), ("to_stage", str(pair[1]))]
-    return tuple(tags + [(key, str(kv[key])) for key in _PAIR_TAGS[1:] if kv.get(key) is not None])
+    try:
+        return _tags_of(*pair, kv.get("flow"), kv.get("stage"), kv.get("reason"))
+    except TypeError as error:  # a list or a map in place of a name
+        raise Unfit(f"found {kv!r:.160}, expected names of a pair") from error
 
 
-def _fields(source: str, kv: Mapping[str, Any], but: Iterable[str], table: str = "") -> list[tuple[str, str]]:
-    """Return the fields of a map of values, without those that are none, tables, and what is said in tags."""
-    fields = []
-    for key, value in kv.items():
-        if value is None or key in but or isinstance(value, (list, dict)):
-            continue
-        if key == "frame" and source.startswith(OURS):
-            fields.append(_frame(value))
-            continue
-        name = f"{key}_" if key in _COMMON else key
-        fields.append((lines.key(name), _value(key, value, _kind(source, table + key))))
-    return fields
+@lru_cache(maxsize=4096)
+def _tags_of(*values: object) -> tuple[tuple[str, str], ...]:
+    names = ("from_stage", "to_stage", *_PAIR_TAGS[1:])
+    return tuple((name, str(value)) for name, value in zip(names, values, strict=True) if value is not None)
 
 
-def _frame(value: object) -> tuple[str, str]:
-    """Return the field of a frame's identity: a number, or another one that does not fit the type of numbers."""
+def _write_frame(value: object) -> str:
+    """Write a frame's identity: a number, or another one that does not fit the type of numbers."""
     try:
         if not isinstance(value, str):
-            return "frame", lines.field_value(value, "integer")
+            return "frame=" + lines.field_value(value, "integer")
     except Unfit:
         pass
-    return "frame_id", lines.text(str(value))
+    return "frame_id=" + lines.text(str(value))
 
 
-def _value(key: str, value: object, kind: InfluxType | None) -> str:
-    try:
-        return lines.field_value(value, kind)
-    except Unfit as unfit:
-        raise Unfit(f"{key}: {unfit}") from unfit
-
-
-@lru_cache(maxsize=8192)
-def _kind(source: str, key: str) -> InfluxType | None:
-    signal = lookup(source, key)
-    if signal is not None:
-        return signal.influx
-    return _OURS.get(key) if source.startswith(OURS) else None
+def _writer(source: str, table: str, key: str) -> Writer:
+    """Return what writes a field of a source, by the type that the catalog names."""
+    if key == "frame" and source.startswith(OURS):
+        return _write_frame
+    signal = lookup(source, table + key)
+    kind = signal.influx if signal is not None else _OURS.get(key) if source.startswith(OURS) else None
+    return lines.field_writer(f"{key}_" if key in _COMMON else key, kind)
 
 
 @lru_cache(maxsize=8192)

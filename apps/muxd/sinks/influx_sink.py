@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from muxd.sinks.sink import Record, Rejected, StoreChanged, Transient
 log = logging.getLogger("muxd")
 
 TOKEN_VARIABLE = "INFLUX_TOKEN"
+SAVE_S = 1.0
 
 
 def make(session: Session, config: Config) -> InfluxSink:
@@ -70,12 +72,15 @@ class _Attempt(NamedTuple):
 
 
 class InfluxSink:
-    """Writes one session's points. How far it has come is kept beside the log: a kill has the last batch written again.
+    """Writes one session's points. How far it has come is kept beside the log, saved once a second and at the end: a
+    kill has the points since then written again.
 
     A batch is written whole before what was refused of it is told, so that the rest need not be written again.
     """
 
-    def __init__(self, session: Session, influx: Influx, api: Api, client: Client) -> None:
+    def __init__(
+        self, session: Session, influx: Influx, api: Api, client: Client, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.poll_s = influx.batch_max_sec
         self._session = session.info.id
         self._influx = influx
@@ -84,9 +89,12 @@ class InfluxSink:
         self._points = Points(session.info.id, session.info.node)
         self._delivery = Delivery(client, api, min(influx.batch_max_lines, influx.max_queue))
         where = f"{influx.api} {influx.influx_url} {influx.influx_org}/{influx.influx_db}"
-        self._file = StateFile(session.dir / "state", "influx", where)
+        self._file = StateFile(session.dir / "state", where)
         self._state: State = self._file.load()
         self._attempt: _Attempt | None = None
+        self._clock = clock
+        self._saved_s = clock()
+        self._was_stored = False
         self._has_made_database = False
 
     def open(self) -> Cursors:
@@ -95,7 +103,7 @@ class InfluxSink:
         return dict(self._state.cursors)
 
     def write(self, batch: Sequence[Record], cursors: Cursors) -> None:
-        """Write the points, then save the cursors. Raises Transient, Rejected, StoreChanged."""
+        """Write the points, then save the cursors if that is due. Raises Transient, Rejected, StoreChanged, OSError."""
         attempt = self._attempt
         if attempt is None or attempt.cursors != cursors:
             attempt = _Attempt(dict(cursors), self._numbered(batch))
@@ -108,24 +116,31 @@ class InfluxSink:
         if attempt.refused:
             (reason, words), records = attempt.refused.popitem()
             raise Rejected(records, reason, words)
-        self._state = self._file.save(dict(cursors), attempt.numbers.after)
+        self._state = State(self._state.where, dict(cursors), attempt.numbers.after)
         self._attempt = None
+        if self._clock() - self._saved_s >= SAVE_S:
+            self._save()
 
     def clear(self) -> None:
         """Delete the points that bear this session's tag, as far as the server can. Raises Transient."""
-        was_stored = bool(self._state.cursors)
+        self._was_stored |= bool(self._state.cursors)
+        self._state, self._attempt = self._file.clear(), None
         try:
             is_deleted = self._api.forget(self._client, self._session)
         except Denied:
             is_deleted = False
-        if was_stored and not is_deleted:
+        if self._was_stored and not is_deleted:
             log.warning("sink influx: points of session %s that are no longer in the log stay there", self._session)
-        self._file.clear()
-        self._state, self._attempt = self._file.load(), None
+        self._was_stored = False
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Save how far it has come, and let go of the connection. Raises OSError."""
         self._client.close()
+        self._save()
+
+    def _save(self) -> None:
+        self._file.save(self._state)
+        self._saved_s = self._clock()
 
     def _numbered(self, batch: Sequence[Record]) -> Numbers:
         return number(_in_series(self._points, batch), self._state.times)
@@ -181,7 +196,7 @@ class InfluxSink:
                 f"{self._influx.api}"
             )
         self._has_made_database = True
-        self._file.clear()
+        self._state = self._file.clear()
         raise StoreChanged(f"database {name} was not there: it is made now")
 
 

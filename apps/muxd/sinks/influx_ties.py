@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from benchlab.files import make_dir, write_atomic
-from muxd.sinks.cursor import Cursors
+from muxd.sinks.cursor import Cursors, FileCursors
 
 Place = tuple[str, int]
 Times = dict[str, dict[int, int]]
@@ -54,11 +54,15 @@ class State(msgspec.Struct, frozen=True):
 
 
 class StateFile:
-    """``state/sinks/influx.json``: what was stored in one database; of another one nothing is known."""
+    """``state/influx.json``: what was stored in one database; of another one nothing is known.
 
-    def __init__(self, state_dir: Path, sink: str, where: str) -> None:
-        self._path = state_dir / "sinks" / f"{sink}.json"
+    It counts, and is written first. ``state/sinks/influx.json`` has the cursors again, for those who ask of any sink.
+    """
+
+    def __init__(self, state_dir: Path, where: str) -> None:
+        self._path = state_dir / "influx.json"
         self._where = where
+        self._told = FileCursors(state_dir, "influx")
 
     def load(self) -> State:
         """Return what was saved last; nothing if there is no telling."""
@@ -68,13 +72,16 @@ class StateFile:
             return State(self._where, {}, {})
         return found if found.where == self._where else State(self._where, {}, {})
 
-    def save(self, cursors: Cursors, times: Times) -> State:
-        """Replace it durably. Raises OSError."""
-        state = State(self._where, cursors, times)
+    def save(self, state: State) -> None:
+        """Replace it durably; what knows nothing is not worth a file. Raises OSError."""
+        if not state.cursors:
+            return
         make_dir(self._path.parent)
         write_atomic(self._path, msgspec.json.encode(state))
-        return state
+        self._told.save(state.cursors)
 
-    def clear(self) -> None:
-        """Forget it. Raises OSError."""
+    def clear(self) -> State:
+        """Forget it and return what is known then. Raises OSError."""
+        self._told.clear()
         self._path.unlink(missing_ok=True)
+        return State(self._where, {}, {})
