@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from benchlab.catalog import SIGNALS
 from benchlab.event import Event
 from muxd.rows import VM_ENERGY, SignalRow
+
+_POWER = next(signal for signal in SIGNALS if (signal.source, signal.key) == (VM_ENERGY, "power_w"))
 
 MAX_VMS = 2000
 """Of most so many VMs energy is counted; who is gone makes room."""
@@ -46,9 +49,7 @@ class VmMetrics:
             "Energy of the packages by the processor time of a VM, since this program began",
             labels=["uuid"],
         )
-        power = GaugeMetricFamily(
-            "benchlab_vm_power_watts", "The same over the last interval, in watts", labels=["uuid"]
-        )
+        power = GaugeMetricFamily(_POWER.prometheus or "", _POWER.help, labels=["uuid"])
         for uuid, energy_j in sorted(self._energy_j.items()):
             energy.add_metric([uuid], energy_j)
         for uuid, power_w in sorted(self._power_w.items()):

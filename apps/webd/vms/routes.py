@@ -51,7 +51,7 @@ def routes(desk: Desk) -> list[Route]:
     here = _Routes(desk)
     return [
         Route("/api/telemetry/vms", here.vms),
-        Route("/api/telemetry/stats/{vm_id:path}", here.stats),
+        Route("/api/telemetry/stats/{vm_id}", here.stats),
         Route("/api/telemetry/history", here.history),
     ]
 
