@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|influx|viewers]``: all of them by default."""
+"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|influx|viewers]``: all by default."""
 
 from __future__ import annotations
 
