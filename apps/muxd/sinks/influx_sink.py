@@ -34,6 +34,7 @@ log = logging.getLogger("muxd")
 
 TOKEN_VARIABLE = "INFLUX_TOKEN"
 SAVE_S = 1.0
+CHUNK_BYTES = 1 << 20  # some 4,500 rows: most requests are then full
 
 
 def make(session: Session, config: Config) -> InfluxSink:
@@ -82,6 +83,7 @@ class InfluxSink:
         self, session: Session, influx: Influx, api: Api, client: Client, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.poll_s = influx.batch_max_sec
+        self.chunk_bytes = CHUNK_BYTES
         self._session = session.info.id
         self._influx = influx
         self._api = api
