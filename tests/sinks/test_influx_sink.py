@@ -229,7 +229,7 @@ def test_without_any_influxdb_it_is_said_once_with_the_port_of_version_3(
 def test_down_for_an_hour_then_everything_once_and_memory_bounded(session: Session) -> None:
     """The hour passes by the waits that the sink asks for, with nobody listening; then the server comes up."""
     server = FakeInflux("vmstats")
-    working = influx_worker(session, server.url, batch_max_lines=500, max_queue=25)
+    working = influx_worker(session, server.url, batch_max_lines=500, max_queue=50)
     server._server.socket.close()
     hour_s = 0.0
     while hour_s < 3600:
@@ -237,7 +237,7 @@ def test_down_for_an_hour_then_everything_once_and_memory_bounded(session: Sessi
         assert working.failing is not None and 0 < wait_s <= 60
         hour_s += wait_s
     with FakeInflux("vmstats").running() as back:
-        store_in(session, back.url, batch_max_lines=500, max_queue=25)
+        store_in(session, back.url, batch_max_lines=500, max_queue=50)
         assert_points_are_the_log(session, back.points())
         assert max(back.batches) == 25
 
