@@ -153,7 +153,9 @@ def test_after_muxds_end_everything_is_in_the_server(start: Start, tmp_path: Pat
     append(session, "vmstat", guests())
     session.close(session.clock().now_ns())
     with FakeInflux().running() as server:
-        assert ended(muxd(start, session, server.url, BENCHLAB_INFLUX_API="v3"))[0] == 0
+        code, _, said = ended(muxd(start, session, server.url, BENCHLAB_INFLUX_API="v3"))
+        assert code == 0
+        assert "HTTP" not in said
         assert_points_are_the_log(session, server.points())
     assert {("node", "bench"), ("session", session.info.id)} <= {
         tag for name, tags, _ in server.points() if name == "metric_latency" for tag in tags

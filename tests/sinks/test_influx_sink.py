@@ -113,6 +113,30 @@ def test_a_line_that_is_refused_goes_to_quarantine_in_the_servers_words_and_no_o
     assert working.rejected == {"refused": 4}
 
 
+def test_what_is_refused_is_buried_once_the_disk_has_room_for_it(
+    session: Session, server: FakeInflux, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.faults.append(fake_influx.refuses_lines_with("frame=7i", "vm_features", version="v3"))
+    working = influx_worker(session, server.url)
+    with monkeypatch.context() as full:
+        full.setattr(working._letters, "append", _no_room)
+        for _ in range(4):
+            working.step()
+        assert working.failing is not None and "no room" in working.failing
+    drain_again(working)
+    assert len(letters(session, "influx")) == 4
+
+
+def _no_room(letters: object) -> None:
+    raise OSError("no room")
+
+
+def drain_again(working: Worker) -> None:
+    """Drain a worker that failed until now."""
+    working.step()
+    drain(working).close()
+
+
 @pytest.mark.parametrize("api", APIS)
 def test_a_type_that_the_server_holds_otherwise_costs_those_lines_only(
     session: Session, server: FakeInflux, api: str

@@ -132,9 +132,7 @@ class InfluxSink:
                 attempt = self._attempt = attempt._replace(refused=self._deliver(batch, attempt.numbers.above_one))
             self._has_made_database = False
         assert attempt.refused is not None
-        if attempt.refused:
-            (reason, words), records = attempt.refused.popitem()
-            raise Rejected(records, reason, words)
+        _tell_next(attempt.refused, batch)
         self._state = State(self._state.where, dict(cursors), attempt.numbers.after)
         self._attempt = None
         if self._clock() - self._saved_s >= SAVE_S:
@@ -213,6 +211,17 @@ class InfluxSink:
         self._has_made_database = True
         self._state = self._file.clear()
         raise StoreChanged(f"database {name} was not there: it is made now")
+
+
+def _tell_next(refused: Mapping[tuple[str, str], Sequence[Record]], batch: Sequence[Record]) -> None:
+    """Raise Rejected for the first of the refusals whose records are still in the batch: nobody has buried them yet."""
+    if not refused:
+        return
+    places = {_place(record) for record in batch}
+    for (reason, words), records in refused.items():
+        left = [record for record in records if _place(record) in places]
+        if left:
+            raise Rejected(left, reason, words)
 
 
 def _place(record: Record) -> Place:
