@@ -132,7 +132,7 @@ class Influx(Section, frozen=True):
     token_file: str = ""
     batch_max_lines: Annotated[int, Meta(ge=1, le=100_000)] = 2000
     batch_max_sec: Annotated[float, Meta(gt=0, le=3600)] = 1.0
-    max_queue: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
+    max_queue: Annotated[int, Meta(ge=2, le=1_000_000)] = 20_000
     query: bool = False
 
 

@@ -54,7 +54,7 @@ OTHER: dict[str, list[Any]] = {
     "influx.token_file": ["/a", "/b", "/c"],
     "influx.batch_max_lines": [1, 2, 3],
     "influx.batch_max_sec": [2.0, 3.0, 4.0],
-    "influx.max_queue": [1, 2, 3],
+    "influx.max_queue": [2, 3, 4],
     "influx.query": [True, True, True],
     "mux.window_s": [0.5, 1.0, 1.5],
     "mux.lateness_ms": [1, 2, 3],

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from muxd.sinks import influx_lines as lines
@@ -45,6 +45,7 @@ def named(text: str) -> str:
     return "".join(chars)
 
 
+@settings(deadline=None)
 @given(NAMES, st.dictionaries(NAMES, NAMES, max_size=4), TIMES)
 @example("#no comment", {"a,b": "c=d e"}, 1)
 @example("m", {"k": "ends with \\"}, 1)
@@ -67,6 +68,7 @@ def test_names_and_tags_are_read_back(name: str, tags: dict[str, str], ts_ns: in
     assert (point.fields, point.ts_ns) == ({"field": 1}, ts_ns)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, NUMBERS | INTEGERS | st.booleans() | ANY_TEXT, min_size=1, max_size=6))
 @example({"f": 'say "x\\y" \\'})
 @example({"f": "\n"})

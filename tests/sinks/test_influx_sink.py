@@ -113,6 +113,30 @@ def test_a_line_that_is_refused_goes_to_quarantine_in_the_servers_words_and_no_o
     assert working.rejected == {"refused": 4}
 
 
+def test_what_is_refused_is_buried_once_the_disk_has_room_for_it(
+    session: Session, server: FakeInflux, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.faults.append(fake_influx.refuses_lines_with("frame=7i", "vm_features", version="v3"))
+    working = influx_worker(session, server.url)
+    with monkeypatch.context() as full:
+        full.setattr(working._letters, "append", _no_room)
+        for _ in range(4):
+            working.step()
+        assert working.failing is not None and "no room" in working.failing
+    drain_again(working)
+    assert len(letters(session, "influx")) == 4
+
+
+def _no_room(letters: object) -> None:
+    raise OSError("no room")
+
+
+def drain_again(working: Worker) -> None:
+    """Drain a worker that failed until now."""
+    working.step()
+    drain(working).close()
+
+
 @pytest.mark.parametrize("api", APIS)
 def test_a_type_that_the_server_holds_otherwise_costs_those_lines_only(
     session: Session, server: FakeInflux, api: str
@@ -229,7 +253,7 @@ def test_without_any_influxdb_it_is_said_once_with_the_port_of_version_3(
 def test_down_for_an_hour_then_everything_once_and_memory_bounded(session: Session) -> None:
     """The hour passes by the waits that the sink asks for, with nobody listening; then the server comes up."""
     server = FakeInflux("vmstats")
-    working = influx_worker(session, server.url, batch_max_lines=500, max_queue=25)
+    working = influx_worker(session, server.url, batch_max_lines=500, max_queue=50)
     server._server.socket.close()
     hour_s = 0.0
     while hour_s < 3600:
@@ -237,7 +261,7 @@ def test_down_for_an_hour_then_everything_once_and_memory_bounded(session: Sessi
         assert working.failing is not None and 0 < wait_s <= 60
         hour_s += wait_s
     with FakeInflux("vmstats").running() as back:
-        store_in(session, back.url, batch_max_lines=500, max_queue=25)
+        store_in(session, back.url, batch_max_lines=500, max_queue=50)
         assert_points_are_the_log(session, back.points())
         assert max(back.batches) == 25
 

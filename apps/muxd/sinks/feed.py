@@ -109,8 +109,9 @@ class Feed:
     It remembers how a raw stream was read up to its cursor, only so as not to read that again.
     """
 
-    def __init__(self, session_dir: Path) -> None:
+    def __init__(self, session_dir: Path, chunk_bytes: int = CHUNK_BYTES) -> None:
         self._dir = session_dir
+        self._chunk_bytes = chunk_bytes
         self._places: dict[str, ReaderState] = {}
         self.word = Word(session_dir)
 
@@ -163,7 +164,7 @@ class Feed:
         if limit <= offset:
             return False
         start = 0 if stream.is_raw else offset
-        with StreamReader(path, stream.row_type, start, chunk_bytes=CHUNK_BYTES, limit=limit) as reader:
+        with StreamReader(path, stream.row_type, start, chunk_bytes=self._chunk_bytes, limit=limit) as reader:
             place = self._places.pop(stream.name, None)
             if place is not None and place.offset == offset:
                 reader.restore(place)

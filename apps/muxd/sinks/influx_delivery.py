@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -92,6 +93,56 @@ class Delivery:
         alike = sorted(lines, key=lambda line: line.data.partition(b" ")[0])  # what is bad is often so for a series
         half = len(lines) // 2
         return self._post(alike[:half]) + self._post(alike[half:])
+
+
+class Sender:
+    """Delivers a batch while the next one is made: two of them are in memory, never more."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._under_way: _Parcel | None = None
+
+    def send(self, lines: Sequence[Line]) -> list[Refused]:
+        """Begin to deliver lines, once those before are; return what was refused of these. Raises as ``deliver``."""
+        refused = self.wait()
+        self._under_way = _Parcel(self._delivery, lines)
+        return refused
+
+    def wait(self) -> list[Refused]:
+        """Return what was refused of the lines on their way, once they are delivered. Raises as ``deliver``."""
+        parcel, self._under_way = self._under_way, None
+        return parcel.outcome() if parcel is not None else []
+
+    def abandon(self) -> None:
+        """Wait for what is on its way, however it ends."""
+        if self._under_way is not None:
+            self._under_way.join()
+
+
+class _Parcel(threading.Thread):
+    """Lines on their way. A daemon, so that a server that hangs does not keep the program."""
+
+    def __init__(self, delivery: Delivery, lines: Sequence[Line]) -> None:
+        super().__init__(name="influx", daemon=True)
+        self._delivery = delivery
+        self._lines = lines
+        self._refused: list[Refused] = []
+        self._error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Deliver."""
+        try:
+            self._refused = self._delivery.deliver(self._lines)
+        except Exception as error:  # raised where the outcome is asked for
+            self._error = error
+
+    def outcome(self) -> list[Refused]:
+        """Return what was refused, once that is known. Raises as ``deliver``."""
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._refused
 
 
 def _is_of_lines(answer: Answer) -> bool:

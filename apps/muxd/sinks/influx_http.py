@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ LONGEST_RETRY_S = 3600.0
 GZIP_LEVEL = 1  # of a line's bytes it saves nine tenths; more effort saves little more
 
 DEFAULT_PORT, PORT_OF_V3 = 8086, 8181
+
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of every request
 
 
 class Answer(NamedTuple):

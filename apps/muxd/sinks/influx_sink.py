@@ -24,7 +24,7 @@ except ImportError as error:
 
 from muxd.sinks.cursor import Cursors
 from muxd.sinks.influx_api import Api, api_of
-from muxd.sinks.influx_delivery import Delivery, Line, NoDatabase
+from muxd.sinks.influx_delivery import Delivery, Line, NoDatabase, Refused, Sender
 from muxd.sinks.influx_lines import Unfit
 from muxd.sinks.influx_points import Points
 from muxd.sinks.influx_ties import Numbers, Place, State, StateFile, number
@@ -34,6 +34,7 @@ log = logging.getLogger("muxd")
 
 TOKEN_VARIABLE = "INFLUX_TOKEN"
 SAVE_S = 1.0
+CHUNK_BYTES = 1 << 20  # some 4,500 rows: most requests are then full
 
 
 def make(session: Session, config: Config) -> InfluxSink:
@@ -71,6 +72,23 @@ class _Attempt(NamedTuple):
     refused: dict[tuple[str, str], list[Record]] | None = None
 
 
+class _Refusals:
+    """Records that were refused by reason and words, each of them once, however many of its lines were."""
+
+    def __init__(self) -> None:
+        self.by_reason: dict[tuple[str, str], list[Record]] = {}
+        self._seen: set[Place] = set()
+
+    def add(self, record: Record, reason: str, words: str) -> None:
+        if _place(record) not in self._seen:
+            self._seen.add(_place(record))
+            self.by_reason.setdefault((reason, words), []).append(record)
+
+    def add_lines(self, lines: Sequence[Refused]) -> None:
+        for line, words in lines:
+            self.add(line.record, "refused", words)
+
+
 class InfluxSink:
     """Writes one session's points. How far it has come is kept beside the log, saved once a second and at the end: a
     kill has the points since then written again.
@@ -82,12 +100,13 @@ class InfluxSink:
         self, session: Session, influx: Influx, api: Api, client: Client, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.poll_s = influx.batch_max_sec
+        self.chunk_bytes = CHUNK_BYTES
         self._session = session.info.id
         self._influx = influx
         self._api = api
         self._client = client
         self._points = Points(session.info.id, session.info.node)
-        self._delivery = Delivery(client, api, min(influx.batch_max_lines, influx.max_queue))
+        self._delivery = Delivery(client, api, min(influx.batch_max_lines, influx.max_queue // 2))
         where = f"{influx.api} {influx.influx_url} {influx.influx_org}/{influx.influx_db}"
         self._file = StateFile(session.dir / "state", where)
         self._state: State = self._file.load()
@@ -113,9 +132,7 @@ class InfluxSink:
                 attempt = self._attempt = attempt._replace(refused=self._deliver(batch, attempt.numbers.above_one))
             self._has_made_database = False
         assert attempt.refused is not None
-        if attempt.refused:
-            (reason, words), records = attempt.refused.popitem()
-            raise Rejected(records, reason, words)
+        _tell_next(attempt.refused, batch)
         self._state = State(self._state.where, dict(cursors), attempt.numbers.after)
         self._attempt = None
         if self._clock() - self._saved_s >= SAVE_S:
@@ -147,28 +164,24 @@ class InfluxSink:
 
     def _deliver(self, batch: Sequence[Record], numbers: Mapping[Place, int]) -> dict[tuple[str, str], list[Record]]:
         """Write what can be written, and return the records of which a line cannot. Raises Transient, NoDatabase."""
-        refused: dict[tuple[str, str], dict[Place, Record]] = {}
-        ready: list[Line] = []
-
-        def refuse(record: Record, reason: str, words: str) -> None:
-            refused.setdefault((reason, words), {})[_place(record)] = record
-
-        def send() -> None:
-            for line, words in self._delivery.deliver(ready):
-                refuse(line.record, "refused", words)
-            ready.clear()
-
-        for record in batch:
-            try:
-                for data in self._points.of(record, numbers.get(_place(record), 1)):
-                    ready.append(Line(data, record))
-                    if len(ready) >= self._delivery.most_lines:
-                        send()
-            except Unfit as unfit:
-                refuse(record, "unfit", str(unfit))
-        if ready:
-            send()
-        return _each_once(refused)
+        refused = _Refusals()
+        sender = Sender(self._delivery)
+        try:
+            ready: list[Line] = []
+            for record in batch:
+                try:
+                    for data in self._points.of(record, numbers.get(_place(record), 1)):
+                        ready.append(Line(data, record))
+                        if len(ready) >= self._delivery.most_lines:
+                            refused.add_lines(sender.send(ready))
+                            ready = []
+                except Unfit as unfit:
+                    refused.add(record, "unfit", str(unfit))
+            refused.add_lines(sender.wait())
+            refused.add_lines(self._delivery.deliver(ready))
+        finally:
+            sender.abandon()
+        return refused.by_reason
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -200,6 +213,17 @@ class InfluxSink:
         raise StoreChanged(f"database {name} was not there: it is made now")
 
 
+def _tell_next(refused: Mapping[tuple[str, str], Sequence[Record]], batch: Sequence[Record]) -> None:
+    """Raise Rejected for the first of the refusals whose records are still in the batch: nobody has buried them yet."""
+    if not refused:
+        return
+    places = {_place(record) for record in batch}
+    for (reason, words), records in refused.items():
+        left = [record for record in records if _place(record) in places]
+        if left:
+            raise Rejected(left, reason, words)
+
+
 def _place(record: Record) -> Place:
     return record.stream, record.offset
 
@@ -214,15 +238,3 @@ def _in_series(points: Points, batch: Sequence[Record]) -> Iterator[tuple[Place,
         if series is not None:
             event = record.event
             yield _place(record), series, getattr(event, "ts_aligned_ns", 0) or getattr(event, "ts_ns", 0)
-
-
-def _each_once(refused: Mapping[tuple[str, str], Mapping[Place, Record]]) -> dict[tuple[str, str], list[Record]]:
-    """Return every record once, however many lines of it were refused."""
-    seen: set[Place] = set()
-    found: dict[tuple[str, str], list[Record]] = {}
-    for why, records in refused.items():
-        fresh = [record for place, record in records.items() if place not in seen]
-        seen |= records.keys()
-        if fresh:
-            found[why] = fresh
-    return found
