@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchlab.catalog import unknown_keys
 from benchlab.catalog.vm import ALWAYS, field_names
@@ -13,7 +15,7 @@ from support.fake_libvirt import Libvirt, LibvirtError, Machine, recorded, ticki
 from vmstatd.host import BALLOON, BLOCK, CPU, NET, STATE, VCPU, is_remote
 from vmstatd.policy import Policy
 from vmstatd.poller import Poller
-from vmstatd.source import Statistics, StatisticsSource, VmSource
+from vmstatd.source import Statistics, StatisticsSource, VmSource, keep_young
 
 GUEST = recorded("guest")
 OFF = {"state.state": 5, "state.reason": 1, "cpu.time": 0, "balloon.current": 131072, "balloon.maximum": 131072}
@@ -224,12 +226,19 @@ def test_machines_of_another_host_are_known_as_such(uri: str, remote: bool) -> N
     assert is_remote(uri) is remote
 
 
-def readings(bench: Bench) -> list[Reading]:
-    return bench.source.sample()
-
-
 def test_readings_bear_the_uuid_and_the_time_of_their_call() -> None:
     bench = Bench(Machine("a", GUEST), Machine("b", GUEST, 2))
-    first, second = readings(bench)
+    first, second = bench.source.sample()
     assert first.dev != second.dev and first.dev is not None
     assert first.ts_ns == second.ts_ns and first.unc_ns is not None and first.unc_ns > 0
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**10), st.integers(0, 10**12))
+def test_old_reading_becomes_younger_and_less_certain_but_no_less_true(ts_ns: int, unc_ns: int, oldest_ns: int) -> None:
+    reading = Reading({}, ts_ns=ts_ns, unc_ns=unc_ns)
+    keep_young(reading, oldest_ns)
+    assert reading.ts_ns is not None and reading.unc_ns is not None
+    assert reading.ts_ns >= oldest_ns
+    assert reading.ts_ns - reading.unc_ns <= ts_ns - unc_ns
+    assert reading.ts_ns + reading.unc_ns >= ts_ns + unc_ns
+    assert ts_ns < oldest_ns or (reading.ts_ns, reading.unc_ns) == (ts_ns, unc_ns)
