@@ -72,8 +72,8 @@ class VmSource:
 
     def status(self) -> str:
         """Return how the collection fares, in a line for the service manager."""
-        s = self._statistics
-        return f"{s.vms_monitored} machines, {s.total_collections} collections, {s.total_errors} errors"
+        shown = ("vms_monitored", "total_collections", "total_errors", "total_metrics_written")
+        return ", ".join(f"{name} {getattr(self._statistics, name)}" for name in shown)
 
     def sample(self) -> list[Reading]:
         """Return what happened to the machines and a reading of each. Raises Absent or Transient."""

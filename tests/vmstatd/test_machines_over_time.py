@@ -163,7 +163,7 @@ def test_statistics_count_failed_polls_too() -> None:
     assert (s.started_at_ns, s.total_collections, s.total_errors, s.vms_monitored) == (5, 3, 1, 0)
     assert s.total_metrics_written == 5  # four events, one of them with features
     assert s.last_collection_time_ns > 0
-    assert bench.source.status() == "0 machines, 3 collections, 1 errors"
+    assert bench.source.status() == "vms_monitored 0, total_collections 3, total_errors 1, total_metrics_written 5"
 
 
 def test_fields_that_are_not_asked_for_are_not_recorded_but_the_identity_is() -> None:

@@ -47,7 +47,7 @@ def test_recording_has_machines_statistics_and_a_clean_end(start: Start, tmp_pat
             told = manager.recv(1000).decode()
         process.send_signal(signal.SIGTERM)
         assert ended(process)[0] == 0
-    assert "machines" in told and "collections" in told
+    assert "vms_monitored" in told and "total_collections" in told
     found = lines(path)
     first = found[0]["kv"]
     assert first["event"] == "start" and {row["source"] for row in first["sources"]} == {"vm.libvirt", "self.vm"}
