@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|influx|viewers]``: all by default."""
+"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|influx|viewers|vms]``: all by default."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from benchmarks.same import DifferentError
 from benchmarks.stages import stages
 from benchmarks.table import Section
 from benchmarks.viewers import viewers
+from benchmarks.vms import vms
 from benchmarks.whole import whole
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    what = "replay, whole, live, collectors, board, probe, stages, pistat, influx, viewers (default: all)"
+    what = "replay, whole, live, collectors, board, probe, stages, pistat, influx, viewers, vms (default: all)"
     p.add_argument("what", nargs="*", help=what)
     p.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
     p.add_argument(
@@ -54,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         "pistat": lambda: pistat(args.seconds),
         "influx": lambda: [influx(args.frames, args.rounds)],
         "viewers": lambda: viewers(args.seconds),
+        "vms": lambda: vms(args.seconds),
     }
     unknown = [what for what in args.what if what not in benchmarks]
     if unknown:

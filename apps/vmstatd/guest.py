@@ -16,9 +16,9 @@ from vmstatd.states import HALTED, MIGRATED
 
 FEATURE = "memory_rate_kb_per_sec"
 
+_SIZES = ("cpu_count", "memory_max_kb")
 _WHOLE = (
-    "cpu_count",
-    "memory_max_kb",
+    *_SIZES,
     "balloon_kb",
     "rss_kb",
     "guest_available_kb",
@@ -75,7 +75,9 @@ class Guest:
     def _values(self, found: Found, sample: Sample, now_s: float) -> dict[str, Value]:
         kv: dict[str, Value] = {"vmid": self.vmid, "name": found.name, "state": sample.state}
         values: Mapping[str, int] = sample.values
-        if found.vmid >= 0 and (used := used_kb(values, now_s, self._fresh_s)) is not None:
+        if found.vmid < 0:  # whatever counters it has are those of no run
+            return kv | {name: values[name] for name in _SIZES if name in values}
+        if (used := used_kb(values, now_s, self._fresh_s)) is not None:
             kv["memory_used_kb"], kv["memory_used_from"] = used
         kv |= {name: values[name] for name in _WHOLE if name in values}
         kv |= _sums(sample.vcpus.values(), "vcpu_", ("wait_ns", "delay_ns"))

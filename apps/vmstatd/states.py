@@ -29,7 +29,7 @@ _REASONS = {
         "postcopy_failed"
     ),
     "paused": (
-        "user migration save dump io_error watchdog from_snapshot shutting_down snapshot crashed starting_up postcopy "
+        "user migration save dump ioerror watchdog from_snapshot shutting_down snapshot crashed starting_up postcopy "
         "postcopy_failed api_error"
     ),
     "shutdown": "user",

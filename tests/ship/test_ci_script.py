@@ -10,7 +10,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PRESENT = ("bash", "dirname", "cat", "env", "grep")
-TOOLS = ("systemd-analyze", "unshare", "mount", "git", "python3", "gcc", "pkg-config")
+TOOLS = ("systemd-analyze", "unshare", "mount", "git", "python3", "gcc", "pkg-config", "cpio", "nsenter", "ip")
+VIRTUAL = ("libvirtd", "virtlogd", "qemu-system-x86_64", "busybox")
 SERVICES = (
     "prometheus",
     "promtool",
@@ -20,6 +21,7 @@ SERVICES = (
     "influx",
     "victoria-metrics",
     "gst-launch-1.0",
+    *VIRTUAL,
 )
 NOTES = '#!/usr/bin/env bash\necho "${0##*/} $*" >>"$NOTES"\n'
 
