@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|influx|viewers|vms]``: all by default."""
+"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|influx|viewers|vms]``, or all of them."""
 
 from __future__ import annotations
 

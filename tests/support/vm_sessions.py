@@ -16,6 +16,7 @@ from benchlab.event import Event
 from benchlab.session import Session
 from support.mux_scenarios import T0
 from support.mux_sessions import NS, append, close_session, make_session, meta, numbered, opener
+from support.web_api import fits
 from webd.app import make_app
 from webd.desk import Desk
 from webd.vms.sightings import COLLECTOR, VM
@@ -100,8 +101,9 @@ def client(data_root: Path, name: str = "lab", **influx: Any) -> TestClient:
 
 
 def get(of: TestClient, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the JSON of an answer, which must be one."""
+    """Return the JSON of an answer, which must be as the document of the API describes it."""
     answer = of.get(path, params=dict(params or {}))
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
+    name = {"vms": "Vms", "history": "VmHistory"}.get(path.rsplit("/", 1)[-1], "VmStats")
+    found: dict[str, Any] = fits(name, answer.json())
     return found
