@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|influx|viewers|vms]``, or all of them."""
+"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|influx|viewers|vms]``."""
 
 from __future__ import annotations
 
