@@ -30,7 +30,10 @@ ROW_BYTES = 512  # as tail guesses
 
 
 class VmRow(msgspec.Struct):
-    """One virtual machine; what is not known is None. ``energy_j`` is that of the last minute."""
+    """One virtual machine; what is not known is None. ``energy_j`` is that of the last minute.
+
+    ``state`` is vmstatd's word, ``stopped`` or ``dead`` if nobody records the machine any more.
+    """
 
     uuid: str
     name: str
@@ -149,15 +152,15 @@ class SessionFollower:
         return summarise(row for row in rows if row.ts_aligned_ns >= until_ns - WINDOW_NS), last_ns
 
     def _machines(self, now_ns: int) -> Iterator[VmRow]:
-        found = {dev: told for stream in self._streams.values() for dev, told in stream.machines.items()}
+        found = {dev: (stream, *told) for stream in self._streams.values() for dev, told in stream.machines.items()}
         energy = self._energy_rows(now_ns) if found else deque()
-        for dev, (ts_ns, simulated, kv) in found.items():
+        for dev, (stream, ts_ns, simulated, kv) in found.items():
             mine = [row.kv for row in energy if row.dev == dev and "energy_j" in row.kv]
             used_kb = kv.get("memory_used_kb")
             yield VmRow(
                 uuid=dev,
                 name=str(kv.get("name", dev)),
-                state=str(kv.get("state", "unknown")),
+                state=stream.ended() or str(kv.get("state", "unknown")),
                 age_s=(now_ns - ts_ns) / NS,
                 cpu_pct=kv.get("cpu_pct"),
                 memory_bytes=None if used_kb is None else used_kb * 1024,

@@ -16,7 +16,7 @@ from benchlab.files import FileLock
 from benchlab.log.file_end import size_of
 from benchlab.log.reader import RawChanged, StreamReader
 from benchlab.log.tail import line_start
-from benchlab.stream_story import Address, SourceStatus, Story, follow, note_reading, story_of, without_scouts
+from benchlab.stream_story import SELF, Address, SourceStatus, Story, follow, note_reading, story_of, without_scouts
 
 RATE_S = 10.0
 MOST_BEHIND_BYTES = 8 * 1024 * 1024
@@ -59,6 +59,7 @@ class StreamFollower:
         size = size_of(self.path)
         self._story: Story = story_of(self.path, size)
         self._times: dict[Address, deque[int]] = {}
+        self._first_ns: dict[Address, int] = {}
         self._power_w: dict[Address, float] = {}
         self._keys: dict[str, str | None] = {}
         self._ended = False
@@ -95,12 +96,14 @@ class StreamFollower:
         if row.source == META:
             if row.kv.get("event") == "start":
                 self._times.clear()
+                self._first_ns.clear()
                 self._power_w.clear()
                 self.machines.clear()
             follow(self._story, row)
             return
         note_reading(self._story, row)
         address = (row.source, row.dev if (row.source, row.dev) in self._story else None)
+        self._first_ns.setdefault(address, row.ts_ns)
         self._times.setdefault(address, deque()).append(row.ts_ns)
         if row.source not in self._keys:
             self._keys[row.source] = self._power_key(row.source)
@@ -110,12 +113,17 @@ class StreamFollower:
         if row.source == VM and row.dev:
             self.machines[row.dev] = (row.ts_ns, row.sim, row.kv)
 
+    def ended(self) -> str | None:
+        """Return how the stream ended, ``stopped`` or ``dead``; None while it is written."""
+        return None if self._lock.holder is not None else "stopped" if self._ended else "dead"
+
     def rows(self, now_ns: int) -> Iterator[SourceRow]:
         """Yield the sources as they are now."""
-        state = None if self._lock.holder is not None else "stopped" if self._ended else "dead"
+        state = self.ended()
         found = sorted(without_scouts(self._story), key=lambda source: (source.source, source.dev or ""))
         for source in found:
-            yield self._row(source, state, now_ns)
+            if not source.source.startswith(SELF):
+                yield self._row(source, state, now_ns)
 
     def _row(self, source: SourceStatus, ended: str | None, now_ns: int) -> SourceRow:
         address = (source.source, source.dev)
@@ -130,10 +138,11 @@ class StreamFollower:
         return row
 
     def _rate_hz(self, address: Address, now_ns: int) -> float | None:
-        """Return events a second over the last seconds, None with fewer than two events in them."""
+        """Return events a second over the last seconds, or over those since the first; None without a second one."""
         times = self._times.get(address, deque())
-        while times and times[0] < now_ns - RATE_S * NS:
+        from_ns = max(now_ns - int(RATE_S * NS), self._first_ns.get(address, now_ns))
+        while times and times[0] <= from_ns:
             times.popleft()
-        if len(times) < 2 or times[-1] <= times[0]:
+        if not times or now_ns <= from_ns:
             return None
-        return round((len(times) - 1) * NS / (times[-1] - times[0]), 2)
+        return round(len(times) * NS / (now_ns - from_ns), 2)
