@@ -74,10 +74,12 @@ class StreamFollower:
         """Take in what was appended."""
         if size_of(self.path) - self._reader.offset > MOST_BEHIND_BYTES:
             self._begin_anew()
-        try:
-            self._read()
-        except RawChanged:
-            self._begin_anew()
+        for _ in range(2):  # a file that was replaced once more is for the next time
+            try:
+                return self._read()
+            except RawChanged:
+                self._begin_anew()
+        return None
 
     def _begin_anew(self) -> None:
         self._reader.close()
@@ -138,11 +140,11 @@ class StreamFollower:
         return row
 
     def _rate_hz(self, address: Address, now_ns: int) -> float | None:
-        """Return events a second over the last seconds, or over those since the first; None without a second one."""
+        """Return events a second over the last seconds, or over those since the first; None in its first second."""
         times = self._times.get(address, deque())
         from_ns = max(now_ns - int(RATE_S * NS), self._first_ns.get(address, now_ns))
         while times and times[0] <= from_ns:
             times.popleft()
-        if not times or now_ns <= from_ns:
+        if now_ns - from_ns < NS:
             return None
         return round(len(times) * NS / (now_ns - from_ns), 2)
