@@ -89,7 +89,7 @@ def test_source_that_goes_away_tells_why_and_loses_its_watts(
     follower = SessionFollower(session, Config())
     writer.write([event(session, "gpu.nvml", 1, power_w=200.0)])
     follower.snapshot(tmp_path)
-    down = {"event": "source_down", "which": "gpu.nvml", "reason": "lost", "fix": "nvidia-smi"}
+    down: dict[str, Any] = {"event": "source_down", "which": "gpu.nvml", "reason": "lost", "fix": "nvidia-smi"}
     writer.write([event(session, META, **down)])
     row = rows_of(follower.snapshot(tmp_path))["gpu.nvml"]
     assert (row.state, row.reason, row.fix, row.power_w, row.rate_hz) == ("down", "lost", "nvidia-smi", None, None)

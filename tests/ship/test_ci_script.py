@@ -10,7 +10,21 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PRESENT = ("bash", "dirname", "cat", "env", "grep")
-TOOLS = ("systemd-analyze", "unshare", "mount", "git", "python3", "gcc", "pkg-config", "cpio", "nsenter", "ip")
+TOOLS = (
+    "systemd-analyze",
+    "unshare",
+    "mount",
+    "git",
+    "python3",
+    "gcc",
+    "pkg-config",
+    "cpio",
+    "nsenter",
+    "ip",
+    "groff",
+    "zsh",
+    "fish",
+)
 VIRTUAL = ("libvirtd", "virtlogd", "qemu-system-x86_64", "busybox")
 SERVICES = (
     "prometheus",
