@@ -4,7 +4,8 @@
 
 SCRIPTS=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 REPOSITORY=$(dirname -- "$SCRIPTS")
-COMPONENTS=(edge)
+UNITS=$REPOSITORY/systemd
+COMPONENTS=(edge logger pistat)
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
@@ -98,4 +99,16 @@ take() {
     [[ -e $DEST$1 ]] || return 0
     rm -f -- "$DEST$1"
     say "removed $DEST$1"
+}
+
+# keep PATH: says what is left of a component below DEST, if anything is.
+keep() { [[ ! -e $DEST$1 ]] || say "$DEST$1 is kept: delete it if it is no longer needed"; }
+
+# remove_unit UNIT: stops it, takes it away, and has systemd forget it, a failure of it included.
+remove_unit() {
+    stop_unit "$1"
+    take "/etc/systemd/system/$1"
+    has_systemd || return 0
+    systemctl daemon-reload
+    systemctl reset-failed "$1" 2>/dev/null || true
 }
