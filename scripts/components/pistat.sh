@@ -1,4 +1,4 @@
-# Sourced by install.sh and uninstall.sh: pimon with its API, as a service that runs from this checkout.
+# Sourced by install.sh and uninstall.sh: pimon's API, as a service that runs from this checkout.
 # shellcheck shell=bash
 
 PISTAT_UNIT=pi-stat.service
@@ -12,4 +12,7 @@ install_pistat() {
     start_unit "$PISTAT_UNIT"
 }
 
-uninstall_pistat() { remove_unit "$PISTAT_UNIT"; }
+uninstall_pistat() {
+    remove_unit "$PISTAT_UNIT"
+    keep /etc/benchlab/pi-stat.env
+}

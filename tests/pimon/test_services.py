@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from benchlab.cli import free_port
 from support.logger_databases import asked
 from support.processes import need_psutil_of_debian, until
 from support.tree import REPOSITORY, program_env
@@ -114,31 +115,23 @@ def test_what_the_logger_s_unit_starts_logs(launch: Launch, tmp_path: Path) -> N
     assert asked(database, "SELECT COUNT(*) > 0 FROM process_sample") == [(1,)]
 
 
-def test_what_the_unit_of_pi_stat_starts_gets_ready_and_answers(launch: Launch, tmp_path: Path) -> None:
-    unit = install(tmp_path, "pistat")
-    (program,) = started_by(unit)
-    assert program == f"{REPOSITORY}/.venv/bin/pimon"
-    (rotation,) = re.findall(r"^Environment=BENCHLAB_GENERAL_SESSION_ROTATE=(.*)$", unit, flags=re.MULTILINE)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, socket.socket() as free:
+def test_what_the_unit_of_pi_stat_starts_gets_ready_answers_and_writes_nothing(launch: Launch, tmp_path: Path) -> None:
+    program, *flags = started_by(install(tmp_path / "root", "pistat"))
+    assert (program, flags) == (f"{REPOSITORY}/.venv/bin/pimon", ["--no-record"])
+    work, data, port = tmp_path / "work", tmp_path / "data", free_port()
+    work.mkdir()
+    (work / ".env").write_text(f"PISTAT_PORT={port}\nPISTAT_HOST=127.0.0.1\n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(60)
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        (tmp_path / ".env").write_text(f"PISTAT_PORT={port}\nPISTAT_HOST=127.0.0.1\n")
-        process = launch(
-            [str(Path(sys.executable).with_name("pimon"))],
-            tmp_path,
-            NOTIFY_SOCKET=str(tmp_path / "notify"),
-            BENCHLAB_DATA_ROOT=str(tmp_path / "data"),
-            BENCHLAB_GENERAL_SESSION_ROTATE=rotation,
-        )
+        words = [str(Path(sys.executable).with_name("pimon")), *flags]
+        process = launch(words, work, NOTIFY_SOCKET=str(tmp_path / "notify"), BENCHLAB_DATA_ROOT=str(data))
         assert b"READY=1" in manager.recv(4096)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
             assert json.load(answer)["status"] == "healthy"
         process.terminate()
         assert process.wait(60) == 0
-    assert list((tmp_path / "data" / "sessions").glob("*/raw/pimon.jsonl"))
+    assert not data.exists() and list(files(work)) == [".env"]
 
 
 def test_pi_stat_is_where_its_document_removes_it_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -154,6 +147,16 @@ def test_installing_and_removing_twice_is_doing_it_once(name: str, tmp_path: Pat
         done = run("uninstall.sh", "--components", name, "--root", str(tmp_path))
         assert done.returncode == 0, done.stderr
         assert files(tmp_path) == {}
+
+
+def test_settings_of_pi_stat_outlive_the_service(tmp_path: Path) -> None:
+    install(tmp_path, "pistat")
+    settings = tmp_path / "etc/benchlab/pi-stat.env"
+    settings.parent.mkdir()
+    settings.write_text("PISTAT_PORT=8586\n")
+    done = run("uninstall.sh", "--components", "pistat", "--root", str(tmp_path))
+    assert done.returncode == 0 and f"{settings} is kept" in done.stderr
+    assert list(files(tmp_path)) == ["etc/benchlab/pi-stat.env"]
 
 
 def test_what_was_logged_outlives_the_service(tmp_path: Path) -> None:
