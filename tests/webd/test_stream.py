@@ -156,8 +156,11 @@ def test_session_deleted_while_it_is_looked_at_ends_with_its_reason(tmp_path: Pa
     session.aligned.joinpath("latency.jsonl").write_text(json.dumps(frame(START_NS, 10.0)) + "\n")
     viewer = look(webd, "?session=dev")
     until(lambda: viewer.rows.get(PAIR))
-    shutil.rmtree(session.dir)
+    trash = session.dir.with_name(".dev.deleting")
+    session.dir.rename(trash)  # as retentiond does
+    shutil.rmtree(trash)
     until(lambda: ("end", {"reason": "deleted"}) in viewer.seen)
+    assert viewer.rows[PAIR]  # what the page has stays
     until(lambda: viewer.status == 404)
     assert webd.answers()
 
