@@ -200,9 +200,9 @@ class Feed:
                 self._end("deleted")  # what viewers have is not void for that
 
     def _is_over(self) -> bool:
-        """Tell whether the session is closed, and decided to its end as far as anybody does that."""
+        """Tell whether the session is closed and decided to its end; one that a muxd has begun waits for the next."""
         vouched = self._vouched
-        return self._about.is_closed and (vouched is None or vouched.final or self._about.muxd(vouched) != "live")
+        return self._about.is_closed and (vouched.final if vouched else self._about.muxd(vouched) != "live")
 
     def _see_to_it(self, is_over: bool) -> None:
         """Do what is due every second."""
