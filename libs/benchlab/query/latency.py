@@ -76,8 +76,9 @@ class Tail:
 class LatencyHistory:
     """Answers about ``aligned/latency.jsonl`` of one session. Methods raise OSError and Fault (IO) if it is gone."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, exact_frames: int = EXACT_FRAMES) -> None:
         self.index = index
+        self._exact_frames = exact_frames
         self._tail: tuple[object, Tail] | None = None
 
     def pairs(self) -> dict[Pair, PairTotals]:
@@ -139,7 +140,7 @@ class LatencyHistory:
         pair, from_ns, to_ns = asked
         indexed = PairIndex(connection, pair)
         parts = indexed.parts(from_ns, to_ns) if state.segments else []
-        is_few = sum(part.frames for part in parts) + len(rest) <= EXACT_FRAMES
+        is_few = sum(part.frames for part in parts) + len(rest) <= self._exact_frames
         inside = [not is_few and from_ns <= part.t_min and part.t_max < to_ns for part in parts]
         whole = list(compress(parts, inside))
         ends = [part.where for part, is_whole in zip(parts, inside, strict=True) if not is_whole]
@@ -191,8 +192,14 @@ def _cut(found: Window, indexed: PairIndex, whole: Sequence[Part], points: int) 
         if number not in buckets:
             number = numbers[max(0, bisect_left(numbers, number) - 1)]
         counts[number] = counts.get(number, 0) + 1
+    numbers.sort(key=lambda number: middle_ns(buckets[number]))
     found.blocks = [buckets[number] for number in numbers]
     found.block_drops = [counts.get(number, 0) for number in numbers]
+
+
+def middle_ns(block: Block) -> int:
+    """Return the time at which a bucket is shown: the middle of what is in it."""
+    return (block.t_min + block.t_max) // 2
 
 
 def _figures(found: Window, is_estimate: bool) -> Figures | None:

@@ -174,7 +174,7 @@ class PairIndex:
 
     def buckets(self, parts: list[Part], start_ns: int, width_ns: int) -> dict[int, Block]:
         """Return the blocks of whole segments summed up by the bucket in which their middle lies."""
-        sql = f"""SELECT ((t_min + t_max) / 2 - ?) / ?, {_SUMMED} FROM block
+        sql = f"""SELECT (t_min + (t_max - t_min) / 2 - ?) / ?, {_SUMMED} FROM block
             WHERE pair = ? AND segment BETWEEN ? AND ? GROUP BY 1"""
         found: dict[int, Block] = {}
         for first, last in _runs(parts):
