@@ -142,7 +142,7 @@ def test_work_in_slices_ends_where_work_in_one_go_does(tmp_path: Path) -> None:
     recording = Recording(tmp_path)
     recording.aligned([]).write_bytes(rows_of(Random(6), 2000))
     index = Index(recording.dir, SEGMENT)
-    shares = []
+    shares: list[float] = []
     while not shares or shares[-1] < 1:
         shares.append(index.refresh(LATENCY_FILE, budget_s=0))
     assert len(shares) > 10
