@@ -259,7 +259,8 @@ export function usePlot(axes: readonly AxisSpec[], spec: PlotSpec | null) {
 
   useEffect(() => {
     const element = root.current;
-    if (!element || !ready) return;
+    if (!element || !ready || !latest.current) return;
+    latest.current.spans = settle(latest.current.spec.reach, latest.current.spans);
     const made = build(element, axes, () => latest.current!);
     plot.current = made;
     spots.current = [];

@@ -40,6 +40,8 @@ interface LiveState {
   waiting: number;
   thresholds: Thresholds;
   ownThresholds: boolean;
+  /** The range held still while the pointer marks out a part of it. */
+  held: Range | null;
   cursor: number | null;
   view: View | null;
   figures: Figures | null;
@@ -60,6 +62,7 @@ export const useLive = create<LiveState>()(() => ({
   waiting: 0,
   thresholds: SERVER_THRESHOLDS,
   ownThresholds: false,
+  held: null,
   cursor: null,
   view: null,
   figures: null,
@@ -103,8 +106,8 @@ export function edge(): number | null {
 }
 
 function range(): Range | null {
-  const { zoom, window_ms } = get();
-  if (zoom) return zoom;
+  const { zoom, held, window_ms } = get();
+  if (zoom ?? held) return zoom ?? held;
   const to = edge();
   return to === null ? null : { from: to - window_ms, to };
 }
@@ -281,6 +284,11 @@ export function zoomTo(zoom: Range | null): void {
   redraw();
 }
 
+/** Hold the shown range while the pointer is on it. */
+export function hold(held: boolean): void {
+  set({ held: held ? range() : null });
+}
+
 /** Zoom by a factor about the cursor, or the middle: below 1 is closer. */
 export function zoomBy(factor: number): void {
   const shown = range();
@@ -303,7 +311,9 @@ export function setThresholds(own: Thresholds | null): void {
   set({ thresholds: own ?? get().hello?.thresholds_ms ?? SERVER_THRESHOLDS, ownThresholds: own !== null });
 }
 
-/** Tell whether the line has been gone long enough to say so. */
-export function longLost(lost_at: number | null): boolean {
-  return lost_at !== null && performance.now() - lost_at > GRACE_MS;
+/** Return how long the line has been gone once that is worth saying; null while it holds, or is gone but a moment. */
+export function lostFor(): number | null {
+  const { lost_at } = get();
+  const gone = lost_at === null ? 0 : performance.now() - lost_at;
+  return gone > GRACE_MS ? gone : null;
 }
