@@ -9,7 +9,7 @@ import { type Figures, absentPower } from "@/lib/live/view";
 import { extent } from "@/lib/scale";
 import { histogram, nearest, percentile, percentileCurve, rankOf } from "@/lib/stats";
 
-const SIDE = "h-56 min-[2400px]:h-72";
+const SIDE = "h-52 min-[2400px]:h-64";
 
 /** The row under the cursor, whichever chart the pointer is on. */
 function useRow(figures: Figures): number {
@@ -40,7 +40,7 @@ export function ScatterCard({ figures }: { figures: Figures }) {
   const powered = useMemo(() => extent(of.power) !== null, [of]);
   const note = row >= 0 && powered ? `${format.text(format.latency(of.lat[row]))} at ${format.text(format.power(of.power[row]))}` : strength(figures.correlation);
   return (
-    <Card id="scatter" title="Power against latency" note={<span className="figures">{powered ? note : "W over ms"}</span>} body="px-2 pb-2">
+    <Card id="scatter" title="Power against latency" note={<span className="figures">W over ms{powered && ` · ${note}`}</span>} body="px-2 pb-2">
       {powered ? (
         <Scatter
           label={`Scatter of power over latency, ${strength(figures.correlation)}`}

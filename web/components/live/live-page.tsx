@@ -71,15 +71,11 @@ function Body() {
       <div className={cn("flex flex-col gap-3 transition-[filter,opacity] duration-150 sm:gap-4", gone !== null && "opacity-60 grayscale")}>
         <StatCards />
         <div className="grid gap-3 sm:gap-4 lg:grid-cols-3">
-          <div className="flex min-w-0 flex-col gap-3 sm:gap-4 lg:col-span-2">
-            <MainChart />
-            <StatisticsCard figures={figures} />
-          </div>
-          <div className="grid min-w-0 content-start gap-3 sm:grid-cols-2 sm:gap-4 lg:grid-cols-1">
-            <ScatterCard figures={figures} />
-            <HistogramCard figures={figures} />
-            <PercentileCard figures={figures} />
-          </div>
+          <MainChart />
+          <ScatterCard figures={figures} />
+          <HistogramCard figures={figures} />
+          <StatisticsCard figures={figures} />
+          <PercentileCard figures={figures} />
         </div>
       </div>
     </>
@@ -91,11 +87,9 @@ function Loading() {
     <div className="flex flex-col gap-3 sm:gap-4" aria-busy="true">
       <StatSkeletons />
       <div className="grid gap-3 sm:gap-4 lg:grid-cols-3">
-        <div className="lg:col-span-2"><ChartSkeleton /></div>
-        <div className="grid gap-3 sm:gap-4">
-          <Card><Skeleton className="h-56" /></Card>
-          <Card><Skeleton className="h-56" /></Card>
-        </div>
+        <ChartSkeleton />
+        <Card><Skeleton className="h-60" /></Card>
+        <Card><Skeleton className="h-60" /></Card>
       </div>
     </div>
   );

@@ -59,7 +59,7 @@ function ZoomButtons({ zoomed }: { zoomed: boolean }) {
   );
 }
 
-const HEIGHT = "h-72 sm:h-80 xl:h-[25rem] min-[2400px]:h-[30rem]";
+const HEIGHT = "h-80 lg:h-auto lg:min-h-80 lg:flex-1";
 
 function Empty({ view }: { view: View }) {
   const newest = useLive((s) => s.state?.newest_ms ?? null);
@@ -91,10 +91,11 @@ export function MainChart() {
       title="Latency and power"
       note={<span className="figures block min-h-4"><Readout view={view} /></span>}
       actions={<ZoomButtons zoomed={zoomed} />}
-      body="px-2 pb-2 pt-1"
+      className="lg:col-span-2 lg:row-span-2"
+      body="flex flex-col px-2 pb-2 pt-1"
     >
       <div className="px-2 pb-1 text-label"><Legend view={view} powered={powered} /></div>
-      <div className="relative">
+      <div className="relative flex flex-1 flex-col">
         <TimeChart
           label="Latency and power over time"
           x={view.t}
@@ -121,7 +122,7 @@ export function MainChart() {
 
 export function ChartSkeleton() {
   return (
-    <Card body="p-4">
+    <Card className="lg:col-span-2 lg:row-span-2" body="flex flex-col p-4">
       <Skeleton className="mb-4 h-5 w-40" />
       <Skeleton className={HEIGHT} />
     </Card>

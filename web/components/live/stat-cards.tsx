@@ -30,6 +30,8 @@ function Spark({ values, color }: { values: Float64Array; color: string }) {
   );
 }
 
+const HALVES = "newer half of the window against the older half";
+
 type Show = (value: number | null) => format.Quantity;
 
 function Trend({ figure, show, against }: { figure: Figure; show: Show; against: string }) {
@@ -62,7 +64,7 @@ interface CardProps {
   against?: string;
 }
 
-function StatCard({ name, label, quantity, figure, show, color, tone, sign, beneath, absent, against = "newer half of the window against the older half" }: CardProps) {
+function StatCard({ name, label, quantity, figure, show, color, tone, sign, beneath, absent, against = HALVES }: CardProps) {
   const missing = quantity.unit === "";
   return (
     <div data-stat={name} className="glass flex min-w-0 flex-col rounded-card p-3.5 pb-3">
@@ -130,28 +132,16 @@ function PowerCard({ figures }: { figures: Figures }) {
       color="text-power"
       absent={format.why(reason)}
       beneath={
-        <span className="inline-flex min-w-0 items-center gap-1 whitespace-nowrap text-ink-2">
-          <span>avg {format.text(format.power(figures.power.value))}</span>
-          <TrendIcon trend={figures.power.trend} />
+        <span className="min-w-0 truncate whitespace-nowrap text-ink-2">
+          avg <span data-power-avg>{format.text(format.power(figures.power.value))}</span>
         </span>
       }
+      sign={<span className="figures text-label"><Trend figure={figures.power} show={format.power} against={HALVES} /></span>}
     />
   );
 }
 
-function TrendIcon({ trend }: { trend: number | null }) {
-  if (trend === null) return null;
-  const Icon = Math.abs(trend) < 0.05 ? Minus : trend > 0 ? TrendingUp : TrendingDown;
-  const said = `${trend >= 0 ? "+" : "−"}${format.text(format.power(Math.abs(trend)))}, newer half of the window against the older half`;
-  return (
-    <span title={said}>
-      <Icon aria-hidden className="size-3.5" />
-      <span className="sr-only">{said}</span>
-    </span>
-  );
-}
-
-const GRID = "grid grid-cols-2 gap-3 sm:grid-cols-4 sm:gap-4 xl:grid-cols-8 xl:gap-3 2xl:gap-4";
+const GRID = "grid grid-cols-2 gap-3 sm:grid-cols-4 sm:gap-4 min-[1400px]:grid-cols-8 min-[1400px]:gap-3 2xl:gap-4";
 
 /** The eight figures of the window, each with its course, its trend and how many readings it is made of. */
 export function StatCards() {
@@ -159,7 +149,7 @@ export function StatCards() {
   if (!figures) return <StatSkeletons />;
   return (
     <dl className={GRID} aria-label="Figures of the window">
-      <LatencyCard name="current" label="Latency" figure={figures.current} against="against the window's average" />
+      <LatencyCard name="current" label="Latency now" figure={figures.current} against="against the window's average" />
       <LatencyCard name="min" label="Minimum" figure={figures.min} />
       <LatencyCard name="max" label="Maximum" figure={figures.max} />
       <LatencyCard name="avg" label="Average" figure={figures.mean} />

@@ -12,7 +12,7 @@ function Row({ name, color, summary, show, absent }: { name: string; color: stri
   const cell = "figures px-2 py-2 text-right whitespace-nowrap";
   return (
     <tr className="border-t border-hairline">
-      <th scope="row" className={`py-2 pr-2 text-left font-medium whitespace-nowrap ${color}`}>{name}</th>
+      <th scope="row" className={`sticky left-0 py-2 pr-2 text-left font-medium whitespace-nowrap ${color}`}>{name}</th>
       {summary ? (
         <>
           {[summary.min, summary.mean, summary.p50, summary.p95, summary.p99, summary.max].map((value, i) => (
@@ -33,12 +33,12 @@ export function StatisticsCard({ figures }: { figures: Figures }) {
   const absent = of.t.length ? format.why(absentPower(of)) : "no frame in this range";
   const lost = of.gaps.reduce((sum, [from, to]) => sum + to - from, 0);
   return (
-    <Card id="statistics" title="Statistics" note="of the shown range" body="px-4 pb-3">
+    <Card id="statistics" title="Statistics" note="of the shown range" className="lg:col-span-2" body="flex flex-col justify-between px-4 pb-3">
       <div className="overflow-x-auto" tabIndex={0} role="region" aria-label="Statistics of the shown range">
         <table className="w-full text-body">
           <thead>
             <tr className="text-label text-ink-3">
-              <th scope="col" className="py-2 text-left font-medium"><span className="sr-only">Signal</span></th>
+              <th scope="col" className="sticky left-0 py-2 text-left font-medium"><span className="sr-only">Signal</span></th>
               {["min", "mean", "p50", "p95", "p99", "max"].map((name) => (
                 <th key={name} scope="col" className="px-2 py-2 text-right font-medium">{name}</th>
               ))}

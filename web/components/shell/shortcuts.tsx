@@ -43,7 +43,9 @@ export function Shortcuts() {
   }, []);
   return (
     <>
-      <IconButton icon={Keyboard} label="Keyboard shortcuts (?)" className="hidden sm:inline-flex" onClick={() => setOpen(true)} />
+      <span className="hidden sm:block">
+        <IconButton icon={Keyboard} label="Keyboard shortcuts (?)" onClick={() => setOpen(true)} />
+      </span>
       <Dialog open={open} onClose={() => setOpen(false)} title="Keyboard shortcuts">
         {KEYS.map(([group, keys]) => (
           <Fragment key={group}>
