@@ -1,0 +1,82 @@
+"""uvicorn as a daemon of ours: a taken port is one line, READY when it answers, over within 2 s at SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from benchlab.daemon.notify import Notifier
+from benchlab.errors import Exit, Fault
+from benchlab.httpd import bind_failure
+
+BACKLOG = 256
+GRACE_S = 1
+HEADER_BYTES = 16 * 1024
+
+
+def listen(bind: str) -> socket.socket:
+    """Return a socket that listens on HOST:PORT. Raises Fault (IO) that names who holds the port and what moves it."""
+    host, _, port_text = bind.rpartition(":")
+    host, port = host.strip("[]"), int(port_text)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise Fault(f"{bind_failure(bind, port, error)}: change [web].bind or --bind", Exit.IO) from error
+    listener.setblocking(False)
+    return listener
+
+
+class Server(uvicorn.Server):
+    """Serves ``app`` on ``listener``; ``on_stop`` is called at the first signal, so that open streams end."""
+
+    def __init__(
+        self, app: Starlette, listener: socket.socket, notifier: Notifier, on_stop: Callable[[], None] = lambda: None
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        super().__init__(config)
+        self._listener = listener
+        self._notifier = notifier
+        self._on_stop = on_stop
+
+    def run_here(self) -> int:
+        """Serve until a signal comes."""
+        with self._listener:
+            asyncio.run(self.serve(sockets=[self._listener]))
+        return Exit.OK
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say so."""
+        await super().startup(sockets)
+        self._notifier.send("READY=1")
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell the service manager that the loop runs; uvicorn calls this ten times a second."""
+        if counter % 10 == 0:
+            self._notifier.send("WATCHDOG=1")
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End at the first signal, at once at the second; the base class would raise the signal again afterwards."""
+        self._notifier.send("STOPPING=1")
+        self.force_exit = self.should_exit
+        self.should_exit = True
+        self._on_stop()
