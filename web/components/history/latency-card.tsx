@@ -25,7 +25,7 @@ const LINES: Line[] = [
   { name: "latency", label: "Latency", unit: "ms", color: "--latency", side: "left" },
   { name: "power", label: "Power", unit: "W", color: "--power", side: "right" },
 ];
-const HEIGHT = 320;
+const HEIGHT = 360;
 
 /** What a key does to the stretch that is shown; undefined for a key that does nothing. */
 export function rangeOfKey(key: string, range: Range, whole: { from: number; to: number }): Range | undefined {
@@ -60,7 +60,7 @@ export function LatencyCard({ answer, range, whole, bookmarks, onZoom, onBack, c
       {lines && data ? (
         <RangeChart label={spoken(data)} lines={LINES} data={lines} range={shown} height={HEIGHT} gaps={data.gaps} drops={data.drops_ms} marks={bookmarks} onSelect={(from, to) => onZoom({ from, to })} onKey={onKey} />
       ) : (
-        <Skeleton className="h-80" />
+        <Skeleton className="h-90" />
       )}
       {failure && failure.status !== 0 && <p role="alert" className="px-2 pt-2 text-bad sm:px-0">{failure.message}</p>}
     </Card>

@@ -3,6 +3,7 @@ import type { ReactNode } from "react";
 import { Badge, Card } from "@/components/ui";
 import type { SessionDetail } from "@/lib/api";
 import { bytes, clockTime, count, duration } from "@/lib/format";
+import { uncertainty } from "@/lib/sources/health";
 
 /** How it was recorded: the streams, the clock they share, the machine. */
 export function RecordingCard({ session, className }: { session: SessionDetail; className?: string }) {
@@ -48,7 +49,7 @@ function Cell({ children, warn = false }: { children: ReactNode; warn?: boolean 
 
 function ClockBadge({ session }: { session: SessionDetail }) {
   const { synchronized, unc_ms: unc } = session.clock ?? { synchronized: null, unc_ms: null };
-  const within = unc === null ? "" : `, ± ${duration(unc)}`;
+  const within = unc === null ? "" : `, ${uncertainty(unc)}`;
   if (synchronized === null) return <Badge icon={CircleHelp} title="nobody said whether the host's clock was synchronised">clock unknown{within}</Badge>;
   if (synchronized) return <Badge tone="ok" icon={CircleCheck} title="the host's clock was synchronised">clock synchronised{within}</Badge>;
   return <Badge tone="warn" icon={TriangleAlert} title="times of day may be off; differences within the session are not">clock not synchronised{within}</Badge>;

@@ -128,8 +128,8 @@ function Row({ session }: { session: Session }) {
       </th>
       <td className="figures hidden px-4 py-3 whitespace-nowrap lg:table-cell">{dateTime(first ?? session.created_ms)}</td>
       <td className={NUMBER}>{duration(length)}</td>
-      <td className={NUMBER}>{count(frames)}</td>
-      <td className={NUMBER}>{count(drops)}</td>
+      <td className={NUMBER}>{session.why ? "–" : count(frames)}</td>
+      <td className={NUMBER}>{session.why ? "–" : count(drops)}</td>
       <td className={NUMBER}>{bytes(session.size_bytes)}</td>
       <td className={NUMBER}>{session.notes ? count(session.notes) : ""}</td>
     </tr>

@@ -2,7 +2,7 @@
 
 import { FolderX } from "lucide-react";
 import { useRouter } from "next/navigation";
-import { useCallback, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
 import { CopyText } from "@/components/common/copy-text";
 import { Disconnected, Notice } from "@/components/common/notice";
 import { ButtonLink, Card, EmptyState, ErrorState, Skeleton } from "@/components/ui";
@@ -29,6 +29,9 @@ export function SessionView({ view }: { view: View }) {
   const detail = useApi<SessionDetail>(sessionUrl(view.id), DETAIL_MS);
   const growing = detail.data?.open && !view.range;
   const latency = useApi<Latency>(latencyUrl(view.id, view.pair, view.range, POINTS), growing ? GROWING_MS : null);
+  useEffect(() => {
+    document.title = `${view.id} · BenchLab`;
+  }, [view.id]);
   const gone = detail.failure?.status === 404 ? detail.failure : null;
 
   if (gone || !detail.data) return <Missing view={view} detail={detail} />;

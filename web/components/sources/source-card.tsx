@@ -2,8 +2,8 @@ import { CircleCheck, CircleHelp, CircleOff, FlaskConical, Timer } from "lucide-
 import { CopyText } from "@/components/common/copy-text";
 import { Badge, Card, type Tone, cn } from "@/components/ui";
 import type { Source, SourceValue } from "@/lib/api";
-import { duration, number } from "@/lib/format";
-import { HEALTH, type Health, healthOf } from "@/lib/sources/health";
+import { number } from "@/lib/format";
+import { HEALTH, type Health, age, healthOf, uncertainty } from "@/lib/sources/health";
 
 const LOOK: Record<Health, { tone: Tone; icon: typeof CircleCheck }> = {
   up: { tone: "ok", icon: CircleCheck },
@@ -62,7 +62,7 @@ function Facts({ source, since }: { source: Source; since: number }) {
   const facts: [string, string, string][] = [
     ["Age", age(old), "how long ago its last reading was"],
     ["Rate", source.rate_hz === null ? "–" : `${number(source.rate_hz)} Hz`, "readings a second"],
-    ["Uncertainty", source.unc_ms === null ? "–" : `± ${duration(source.unc_ms)}`, "how far the time of a reading may be off"],
+    ["Uncertainty", source.unc_ms === null ? "–" : uncertainty(source.unc_ms), "how far the time of a reading may be off"],
   ];
   return (
     <dl className="figures grid grid-cols-3 gap-3 rounded-control bg-sunken px-3 py-2">
@@ -74,12 +74,6 @@ function Facts({ source, since }: { source: Source; since: number }) {
       ))}
     </dl>
   );
-}
-
-/** An age whose width does not change at each tick. */
-function age(ms: number | null): string {
-  if (ms === null) return "–";
-  return ms < 9950 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : duration(Math.round(ms / 1000) * 1000);
 }
 
 function Values({ values }: { values: SourceValue[] }) {

@@ -1,4 +1,5 @@
 import type { Source } from "@/lib/api";
+import { duration, number } from "@/lib/format";
 
 export type Health = "up" | "stale" | "absent" | "unknown";
 
@@ -15,4 +16,17 @@ export function healthOf(source: Pick<Source, "up" | "stale" | "last_ms">): Heal
   if (source.up === false) return "absent";
   if (source.stale) return "stale";
   return source.up || source.last_ms !== null ? "up" : "unknown";
+}
+
+/** An age whose width does not change at each tick; a viewer's clock that is behind makes none negative. */
+export function age(ms: number | null): string {
+  if (ms === null) return "–";
+  return ms < 9950 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : duration(Math.round(ms / 1000) * 1000);
+}
+
+/** How far a time may be off: "± 0.75 ms", "± 20 µs". */
+export function uncertainty(ms: number | null): string {
+  if (ms === null) return "–";
+  if (ms < 0.1) return `± ${number(ms * 1000, 2)} µs`;
+  return ms < 10 ? `± ${number(ms)} ms` : `± ${duration(ms)}`;
 }
