@@ -36,11 +36,9 @@ def listen(bind: str) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """Serves ``app`` on ``listener``; ``on_stop`` is called at the first signal, so that open streams end."""
+    """Serves ``app`` on ``listener``; its ``state.stop`` is called at the first signal, so that open streams end."""
 
-    def __init__(
-        self, app: Starlette, listener: socket.socket, notifier: Notifier, on_stop: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, app: Starlette, listener: socket.socket, notifier: Notifier) -> None:
         config = uvicorn.Config(
             app,
             loop="asyncio",
@@ -55,7 +53,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._listener = listener
         self._notifier = notifier
-        self._on_stop = on_stop
+        self._stop: Callable[[], None] = app.state.stop
 
     def run_here(self) -> int:
         """Serve until a signal comes."""
@@ -79,4 +77,8 @@ class Server(uvicorn.Server):
         self._notifier.send("STOPPING=1")
         self.force_exit = self.should_exit
         self.should_exit = True
-        self._on_stop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Have open streams end before they are waited for."""
+        self._stop()
+        await super().shutdown(sockets)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from benchlab.errors import Exit
-from benchlab.query.aligned import AlignedReader, pairs
-from benchlab.session import Session
-from cx_exporter import about as words
-from cx_exporter import csv_writer, json_writer, sensors
-from cx_exporter.about import About, Machine
-from cx_exporter.atomic import replacing
-from cx_exporter.bounds import Bound, span
-from cx_exporter.frames import (
+from benchlab.capframex import about as words
+from benchlab.capframex import csv_writer, json_writer, sensors
+from benchlab.capframex.about import About, Machine
+from benchlab.capframex.atomic import replacing
+from benchlab.capframex.bounds import Bound, span
+from benchlab.capframex.csv_writer import MIN_LINES_WITH_METADATA
+from benchlab.capframex.frames import (
     FRAME_LAYOUT,
     ROW_LAYOUT,
     Arranged,
@@ -28,11 +25,13 @@ from cx_exporter.frames import (
     arrange,
     collect,
 )
-from cx_exporter.power import load, reference_entries
-from cx_exporter.progress import Progress
-from cx_exporter.rules import MIN_LINES_WITH_METADATA
-from cx_exporter.sensors import Power
-from cx_exporter.spool import Spool
+from benchlab.capframex.power import load, reference_entries
+from benchlab.capframex.progress import Progress, Untold
+from benchlab.capframex.sensors import Power
+from benchlab.capframex.spool import Spool
+from benchlab.errors import Exit
+from benchlab.query.aligned import AlignedReader, pairs
+from benchlab.session import Session
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def run(request: Request, progress: Progress | None = None) -> Report:
     with ExitStack() as stack:
         rows = stack.enter_context(Spool(ROW_LAYOUT, folder))
         frames = stack.enter_context(Spool(FRAME_LAYOUT, folder))
-        bar = progress or Progress(sys.stderr)
+        bar = progress or Untold()
         got = collect(bar.track(reader, "reading", reader.end, lambda: reader.offset), chosen, rows)
         made = arrange(got, request.metric, frames)
         _describe_source(reader, request.session, got, report)
