@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 
 from benchlab import cli
 from benchlab.daemon.notify import Notifier
@@ -25,12 +24,13 @@ def main(argv: list[str] | None = None) -> int:
     from webd.app import make_app
     from webd.desk import Desk
     from webd.server import Server, listen
+    from webd.settings import access_of, static_dir_of
 
+    web = context.config.web
+    access, static_dir = access_of(web), static_dir_of(web)
     desk = Desk(context.data_root, context.config, context.session_name)
-    listener = listen(context.config.web.bind)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    logging.getLogger("webd").info("http://%s:%d", *listener.getsockname()[:2])
-    return Server(make_app(desk), listener, Notifier()).run_here()
+    listener = listen(web.bind)
+    return Server(make_app(desk, access, static_dir), listener, Notifier()).run_here()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -13,16 +14,17 @@ from starlette.applications import Starlette
 from benchlab.daemon.notify import Notifier
 from benchlab.errors import Exit, Fault
 from benchlab.httpd import bind_failure
+from webd.settings import host_of
+
+log = logging.getLogger("webd")
 
 BACKLOG = 256
 GRACE_S = 1
-HEADER_BYTES = 16 * 1024
 
 
 def listen(bind: str) -> socket.socket:
     """Return a socket that listens on HOST:PORT. Raises Fault (IO) that names who holds the port and what moves it."""
-    host, _, port_text = bind.rpartition(":")
-    host, port = host.strip("[]"), int(port_text)
+    host, port = host_of(bind), int(bind.rpartition(":")[2])
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -51,6 +53,7 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=GRACE_S,
         )
         super().__init__(config)
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
         self._listener = listener
         self._notifier = notifier
         self._stop: Callable[[], None] = app.state.stop
@@ -64,6 +67,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and say so."""
         await super().startup(sockets)
+        host, port = self._listener.getsockname()[:2]
+        log.info("http://%s:%d", f"[{host}]" if ":" in host else host, port)
         self._notifier.send("READY=1")
 
     async def on_tick(self, counter: int) -> bool:
