@@ -1,0 +1,61 @@
+"use client";
+
+import { useMemo } from "react";
+import { useTheme } from "@/components/shell/theme-toggle";
+
+/** The theme's colours as a canvas needs them. */
+export interface Palette {
+  ink: string;
+  ink3: string;
+  grid: string;
+  hairline: string;
+  surface: string;
+  latency: string;
+  latencyInk: string;
+  power: string;
+  powerInk: string;
+  ok: string;
+  warn: string;
+  bad: string;
+  font: string;
+}
+
+export type LineColor = "latency" | "power" | "neutral";
+
+function read(): Palette {
+  const style = getComputedStyle(document.documentElement);
+  const value = (name: string) => style.getPropertyValue(name).trim();
+  return {
+    ink: value("--ink"),
+    ink3: value("--ink-3"),
+    grid: value("--grid"),
+    hairline: value("--hairline-strong"),
+    surface: value("--surface-solid"),
+    latency: value("--latency"),
+    latencyInk: value("--latency-ink"),
+    power: value("--power"),
+    powerInk: value("--power-ink"),
+    ok: value("--ok"),
+    warn: value("--warn"),
+    bad: value("--bad"),
+    font: getComputedStyle(document.body).fontFamily,
+  };
+}
+
+/** Follow the theme's colours; null until the page is alive. */
+export function usePalette(): Palette | null {
+  const theme = useTheme();
+  return useMemo(() => (theme ? read() : null), [theme]);
+}
+
+/** Return the colour of a line, or of its words. */
+export function lineColor(palette: Palette, color: LineColor, words = false): string {
+  if (color === "latency") return words ? palette.latencyInk : palette.latency;
+  if (color === "power") return words ? palette.powerInk : palette.power;
+  return palette.ink3;
+}
+
+/** Return a hex colour with an alpha, 0 to 1. */
+export function fade(hex: string, alpha: number): string {
+  return `${hex}${Math.round(alpha * 255).toString(16).padStart(2, "0")}`;
+}
