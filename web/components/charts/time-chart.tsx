@@ -35,6 +35,8 @@ export interface TimeChartProps {
   gaps?: readonly (readonly [number, number])[];
   /** Times of dropped frames. */
   marks?: Float64Array;
+  /** Moments with a name: a flag each. */
+  flags?: readonly { t: number; name: string }[];
   /** Lines across, on the left axis. */
   thresholds?: readonly number[];
   cursor?: number | null;
@@ -225,6 +227,19 @@ function drawMarks(pen: Pen, marks: Float64Array): void {
   context.fill(heads);
 }
 
+/** Bookmarks stand as upright lines with their name. */
+function drawFlags(pen: Pen, flags: NonNullable<TimeChartProps["flags"]>): void {
+  const { context, ratio, top, height, palette } = pen;
+  const x = pen.place("x");
+  for (const { t, name } of flags) {
+    const at = x(t);
+    if (at < pen.left || at > pen.left + pen.width) continue;
+    context.fillStyle = palette.ink3;
+    context.fillRect(at, top, ratio, height);
+    words(pen, name, at + 5 * ratio, top + height - 8 * ratio, "left");
+  }
+}
+
 function spotsOf(props: TimeChartProps, palette: Palette): Spot[] {
   const { cursor, x, lines } = props;
   if (cursor === null || cursor === undefined) return [];
@@ -235,7 +250,7 @@ function spotsOf(props: TimeChartProps, palette: Palette): Spot[] {
 
 /** Lines over time on one or two axes, with gaps, drops and thresholds; drag to zoom, arrow keys move the cursor. */
 export function TimeChart(props: TimeChartProps) {
-  const { label, x, lines, from, to, gaps, marks, thresholds, breaks, cursor, onCursor, onZoom, onReset, onHold } = props;
+  const { label, x, lines, from, to, gaps, marks, flags, thresholds, breaks, cursor, onCursor, onZoom, onReset, onHold } = props;
   const palette = usePalette();
   const scratch = useRef<Scratch | null>(null);
   const left = lines.find((line) => line.axis === "left");
@@ -260,8 +275,9 @@ export function TimeChart(props: TimeChartProps) {
       // the left axis is drawn last: it is the one looked for first
       for (const line of [...lines].reverse()) drawLine(pen, { label, x, lines, from, to, breaks }, line, scratch.current);
       if (marks) drawMarks(pen, marks);
+      if (flags) drawFlags(pen, flags);
     },
-    [label, x, lines, from, to, breaks, gaps, thresholds, marks, left],
+    [label, x, lines, from, to, breaks, gaps, thresholds, marks, flags, left],
   );
 
   const spots = useMemo(() => (palette ? spotsOf({ label, x, lines, from, to, cursor }, palette) : []), [palette, label, x, lines, from, to, cursor]);

@@ -1,7 +1,7 @@
 "use client";
 
 import { ArrowLeft, ArrowRight, Maximize2, Undo2, ZoomIn, ZoomOut } from "lucide-react";
-import { type KeyboardEvent, useMemo } from "react";
+import { useMemo } from "react";
 import { Button, Card, IconButton, Skeleton, cn } from "@/components/ui";
 import type { Bookmark, Latency } from "@/lib/api";
 import { clockTime, count, duration, latency, pairName } from "@/lib/format";
@@ -9,7 +9,7 @@ import { latencyLines } from "@/lib/history/series";
 import type { Range } from "@/lib/history/urls";
 import type { Answer } from "@/lib/history/use-api";
 import { moved, scaled } from "@/lib/history/zoom";
-import { type Line, RangeChart } from "./range-chart";
+import { RangeChart } from "./range-chart";
 
 interface Props {
   answer: Answer<Latency>;
@@ -21,32 +21,13 @@ interface Props {
   className?: string;
 }
 
-const LINES: Line[] = [
-  { name: "latency", label: "Latency", unit: "ms", color: "--latency", side: "left" },
-  { name: "power", label: "Power", unit: "W", color: "--power", side: "right" },
-];
-const HEIGHT = 360;
-
-/** What a key does to the stretch that is shown; undefined for a key that does nothing. */
-export function rangeOfKey(key: string, range: Range, whole: { from: number; to: number }): Range | undefined {
-  if (key === "+" || key === "=") return scaled(range, whole, 0.5);
-  if (key === "-") return scaled(range, whole, 2);
-  if (key === "ArrowLeft") return moved(range, whole, -0.25);
-  if (key === "ArrowRight") return moved(range, whole, 0.25);
-  return key === "0" ? null : undefined;
-}
-
 /** Latency and power over time; dragging zooms in, and each zoom is fetched at the resolution it deserves. */
 export function LatencyCard({ answer, range, whole, bookmarks, onZoom, onBack, className }: Props) {
   const { data, failure } = answer;
   const shown = range ?? whole;
   const lines = useMemo(() => (data ? latencyLines(data) : null), [data]);
-  const onKey = (event: KeyboardEvent) => {
-    const next = rangeOfKey(event.key, range, whole);
-    if (next === undefined || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    onZoom(next);
-  };
+  const drops = useMemo(() => Float64Array.from(data?.drops_ms ?? []), [data]);
+  const flags = useMemo(() => bookmarks.map(({ t_ms, name }) => ({ t: t_ms, name })), [bookmarks]);
   return (
     <Card className={className} id="over-time" title="Latency and power over time" note={data ? resolution(data) : " "} actions={<Controls range={range} whole={whole} onZoom={onZoom} onBack={onBack} />} body="px-2 pb-3 sm:px-4">
       <p className="figures flex flex-wrap justify-between gap-x-4 px-2 pt-1 text-label text-ink-2 sm:px-0">
@@ -55,12 +36,10 @@ export function LatencyCard({ answer, range, whole, bookmarks, onZoom, onBack, c
         </span>
         <Legend />
       </p>
-      {/* Always a line high, so that the chart does not move under the cursor. */}
-      <p data-readout aria-hidden className="figures min-h-8 truncate px-2 text-label whitespace-pre text-ink-3 sm:min-h-4 sm:px-0" />
       {lines && data ? (
-        <RangeChart label={spoken(data)} lines={LINES} data={lines} range={shown} height={HEIGHT} gaps={data.gaps} drops={data.drops_ms} marks={bookmarks} onSelect={(from, to) => onZoom({ from, to })} onKey={onKey} />
+        <RangeChart label={spoken(data)} data={lines} range={range} whole={whole} onZoom={onZoom} gaps={data.gaps} marks={drops} flags={flags} className="h-90" />
       ) : (
-        <Skeleton className="h-90" />
+        <Skeleton className="h-94" />
       )}
       {failure && failure.status !== 0 && <p role="alert" className="px-2 pt-2 text-bad sm:px-0">{failure.message}</p>}
     </Card>
@@ -70,8 +49,8 @@ export function LatencyCard({ answer, range, whole, bookmarks, onZoom, onBack, c
 function Controls({ range, whole, onZoom, onBack }: Pick<Props, "range" | "whole" | "onZoom" | "onBack">) {
   return (
     <div className="flex flex-wrap items-center gap-0.5">
-      <IconButton icon={ArrowLeft} label="Earlier (←)" disabled={!range} onClick={() => onZoom(moved(range, whole, -0.25))} />
-      <IconButton icon={ArrowRight} label="Later (→)" disabled={!range} onClick={() => onZoom(moved(range, whole, 0.25))} />
+      <IconButton icon={ArrowLeft} label="Earlier (,)" disabled={!range} onClick={() => onZoom(moved(range, whole, -0.25))} />
+      <IconButton icon={ArrowRight} label="Later (.)" disabled={!range} onClick={() => onZoom(moved(range, whole, 0.25))} />
       <IconButton icon={ZoomOut} label="Zoom out (−)" disabled={!range} onClick={() => onZoom(scaled(range, whole, 2))} />
       <IconButton icon={ZoomIn} label="Zoom in (+)" onClick={() => onZoom(scaled(range, whole, 0.5))} />
       <Button variant="quiet" icon={Undo2} disabled={!range} onClick={onBack}>Back</Button>
@@ -110,5 +89,5 @@ function resolution(answer: Latency): string {
 function spoken(answer: Latency): string {
   const { stats, frames, drops } = answer;
   const figures = stats.n ? `, median ${latency(stats.p50_ms).value} ms, highest ${latency(stats.max_ms).value} ms` : "";
-  return `Chart of latency and power: ${count(frames)} frames${figures}, ${count(drops)} dropped. Plus and minus zoom, arrows move, 0 shows all.`;
+  return `Chart of latency and power: ${count(frames)} frames${figures}, ${count(drops)} dropped`;
 }

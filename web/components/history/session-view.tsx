@@ -88,7 +88,7 @@ function Loaded({ view, session, detail, latency }: LoadedProps) {
           </div>
         </>
       )}
-      <SignalsCard view={view} range={shown} whole={whole} onChange={(signals) => go({ ...view, signals }, "replace")} onZoom={zoom} />
+      <SignalsCard view={view} whole={whole} onChange={(signals) => go({ ...view, signals }, "replace")} onZoom={zoom} />
       <div className="grid grid-cols-1 gap-4 xl:grid-cols-3">
         <NotesCard session={session} onChange={detail.reload} onBookmark={(t) => zoom(around(t, shown))} />
         <RecordingCard className="xl:col-span-2" session={session} />

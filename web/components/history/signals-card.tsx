@@ -8,12 +8,10 @@ import { signalLines } from "@/lib/history/series";
 import { type Range, type SignalKey, signalsUrl } from "@/lib/history/urls";
 import { useApi } from "@/lib/history/use-api";
 import { type View, signalId } from "@/lib/history/view-url";
-import { rangeOfKey } from "./latency-card";
 import { RangeChart } from "./range-chart";
 
 interface Props {
   view: View;
-  range: { from: number; to: number };
   whole: { from: number; to: number };
   onChange: (signals: SignalKey[]) => void;
   onZoom: (range: Range) => void;
@@ -21,10 +19,9 @@ interface Props {
 
 const MOST = 6;
 const POINTS = 800;
-const HEIGHT = 180;
 
 /** The machine beside the frames: any signal of the session, over the same stretch and under the same cursor. */
-export function SignalsCard({ view, range, whole, onChange, onZoom }: Props) {
+export function SignalsCard({ view, whole, onChange, onZoom }: Props) {
   const [picking, setPicking] = useState(false);
   const { data, failure, reload } = useApi<Signals>(signalsUrl(view.id, null, null, POINTS));
   const chosen = new Set(view.signals.map(signalId));
@@ -55,7 +52,7 @@ export function SignalsCard({ view, range, whole, onChange, onZoom }: Props) {
       )}
       <div className="grid grid-cols-1 gap-4 xl:grid-cols-2">
         {view.signals.map((signal) => (
-          <Signal key={signalId(signal)} id={view.id} signal={signal} view={view} range={range} whole={whole} onZoom={onZoom} onRemove={() => toggle(signal)} />
+          <Signal key={signalId(signal)} id={view.id} signal={signal} view={view} whole={whole} onZoom={onZoom} onRemove={() => toggle(signal)} />
         ))}
       </div>
     </Card>
@@ -123,12 +120,11 @@ interface SignalProps extends Omit<Props, "onChange"> {
   onRemove: () => void;
 }
 
-function Signal({ id, signal, view, range, whole, onZoom, onRemove }: SignalProps) {
+function Signal({ id, signal, view, whole, onZoom, onRemove }: SignalProps) {
   const { data, failure, reload } = useApi<Signals>(signalsUrl(id, signal, view.range, POINTS));
   const series = data?.series[0];
   const lines = useMemo(() => (series ? signalLines(series) : null), [series]);
   const name = [signal.source, signal.dev, signal.key].filter(Boolean).join(" ");
-  const color = series?.unit === "W" ? "--power" : "--latency";
   return (
     <section aria-label={name} className="min-w-0 rounded-control border border-hairline bg-solid p-3">
       <div className="flex items-center justify-between gap-2">
@@ -138,25 +134,11 @@ function Signal({ id, signal, view, range, whole, onZoom, onRemove }: SignalProp
         </h3>
         <IconButton icon={X} label={`Take ${name} away`} onClick={onRemove} />
       </div>
-      <p data-readout aria-hidden className="figures min-h-4 truncate text-label whitespace-pre text-ink-3" />
       {failure && !data && <ErrorState title="This signal cannot be shown" what={failure.message} onRetry={reload} className="py-4" />}
-      {!data && !failure && <Skeleton className="h-44" />}
+      {!data && !failure && <Skeleton className="h-48" />}
       {data && (!lines || lines.x.length === 0) && <EmptyState title="No values in this range" className="py-6" />}
       {lines && lines.x.length > 0 && (
-        <RangeChart
-          label={`Chart of ${name}. Plus and minus zoom, arrows move, 0 shows all.`}
-          lines={[{ name: "value", label: signal.key, unit: series?.unit ?? "", color, side: "left" }]}
-          data={lines}
-          range={range}
-          height={HEIGHT}
-          onSelect={(from, to) => onZoom({ from, to })}
-          onKey={(event) => {
-            const next = rangeOfKey(event.key, view.range, whole);
-            if (next === undefined) return;
-            event.preventDefault();
-            onZoom(next);
-          }}
-        />
+        <RangeChart label={`Chart of ${name}`} data={lines} range={view.range} whole={whole} onZoom={onZoom} className="h-44" />
       )}
     </section>
   );

@@ -1,63 +1,58 @@
+import type { Line } from "@/components/charts";
 import type { Latency, Num, SignalSeries } from "@/lib/api";
 
-/** Columns as a chart draws them: x rising, a null where the line must not be bridged. */
+/** What a chart over time draws: times that rise, and lines with NaN where they must not be bridged. */
 export interface Lines {
-  x: number[];
-  [name: string]: Num[];
+  x: Float64Array;
+  lines: Line[];
 }
 
-/** What of an answer's columns is drawn under which name; a band has a low and a high. */
-const FRAMES = { latency: "lat_ms", power: "power_w" };
-const BUCKETS = {
-  latency: "lat_mean_ms",
-  latencyLow: "lat_min_ms",
-  latencyHigh: "lat_max_ms",
-  power: "power_mean_w",
-  powerLow: "power_min_w",
-  powerHigh: "power_max_w",
-};
+type Look = Omit<Line, "y" | "low" | "high">;
+type Columns = Record<string, Num[] | undefined>;
+
+const LATENCY: Look = { label: "Latency", unit: "ms", axis: "left", color: "latency" };
+const POWER: Look = { label: "Power", unit: "W", axis: "right", color: "power" };
 
 export function latencyLines(answer: Latency): Lines {
-  const names: Record<string, string> = answer.resolution === "frames" ? FRAMES : BUCKETS;
-  return broken(pick({ ...answer.columns }, names), answer.gaps);
+  const columns: Columns = { ...answer.columns };
+  const order = broken((columns.t_ms ?? []) as number[], answer.gaps);
+  const lines =
+    answer.resolution === "frames"
+      ? [line(LATENCY, order, columns.lat_ms), line(POWER, order, columns.power_w)]
+      : [
+          line(LATENCY, order, columns.lat_mean_ms, columns.lat_min_ms, columns.lat_max_ms),
+          line(POWER, order, columns.power_mean_w, columns.power_min_w, columns.power_max_w),
+        ];
+  return { x: times(order), lines: lines.filter(({ color, y }) => color === "latency" || y.some(Number.isFinite)) };
 }
 
 export function signalLines(series: SignalSeries): Lines {
-  const names: Record<string, string> =
-    "value" in series.columns ? { value: "value" } : { value: "mean", valueLow: "min", valueHigh: "max" };
-  return pick({ ...series.columns }, names);
+  const columns: Columns = { ...series.columns };
+  const order = broken((columns.t_ms ?? []) as number[], []);
+  const color = series.unit === "W" ? "power" : "latency";
+  const look: Look = { label: series.key, unit: series.unit ?? "", axis: "left", color };
+  const drawn = columns.value ? line(look, order, columns.value) : line(look, order, columns.mean, columns.min, columns.max);
+  return { x: times(order), lines: [drawn] };
 }
 
-function pick(columns: Record<string, Num[]>, names: Record<string, string>): Lines {
-  const x = (columns.t_ms ?? []) as number[];
-  const lines: Lines = { x };
-  for (const [name, column] of Object.entries(names)) lines[name] = columns[column] ?? x.map(() => null);
-  return lines;
+/** A time, and the row it is from; none for a time at which lines are cut. */
+export interface Place {
+  x: number;
+  row: number | null;
 }
 
-/** The lines with a null in the middle of each gap that has points on both sides. */
-export function broken(lines: Lines, gaps: [number, number][]): Lines {
-  const at = gaps.map(([from, to]) => (from + to) / 2).filter((middle) => inside(lines.x, middle));
-  if (at.length === 0) return lines;
-  const order = merge(lines.x, at.sort((a, b) => a - b));
-  const result: Lines = { x: order.map(({ x }) => x) };
-  for (const [name, values] of Object.entries(lines)) {
-    if (name !== "x") result[name] = order.map(({ index }) => (index === null ? null : (values[index] ?? null)));
-  }
-  return result;
+/** The rows in their order, with a cut in the middle of each gap that has rows on both sides. */
+export function broken(x: number[], gaps: [number, number][]): Place[] {
+  const rows: Place[] = x.map((time, row) => ({ x: time, row }));
+  const [first, last] = [x[0], x.at(-1)];
+  if (first === undefined || last === undefined) return rows;
+  const middles = gaps.map(([from, to]) => (from + to) / 2).filter((middle) => middle > first && middle < last);
+  return [...rows, ...middles.map((middle) => ({ x: middle, row: null }))].sort((a, b) => a.x - b.x);
 }
 
-function inside(x: number[], value: number): boolean {
-  const last = x.at(-1);
-  return last !== undefined && value > (x[0] as number) && value < last;
-}
+const times = (order: Place[]) => Float64Array.from(order, ({ x }) => x);
 
-function merge(x: number[], extra: number[]): { x: number; index: number | null }[] {
-  const order: { x: number; index: number | null }[] = [];
-  let next = 0;
-  x.forEach((value, index) => {
-    while (next < extra.length && (extra[next] as number) < value) order.push({ x: extra[next++] as number, index: null });
-    order.push({ x: value, index });
-  });
-  return order;
+function line(look: Look, order: Place[], mean: Num[] = [], low?: Num[], high?: Num[]): Line {
+  const values = (column: Num[]) => Float64Array.from(order, ({ row }) => (row === null ? NaN : (column[row] ?? NaN)));
+  return { ...look, y: values(mean), ...(low && high && { low: values(low), high: values(high) }) };
 }
