@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from benchctl.file_end import last_rows, size_of
 from benchctl.mux_state import FILE, MuxState, read_mux_state
 from benchctl.sessions import state_of
 from benchctl.sink_status import SinkStatus, sink_statuses
@@ -16,6 +15,7 @@ from benchctl.summary import Summary, summarise
 from benchlab import clock
 from benchlab.event import Aligned
 from benchlab.files import FileLock
+from benchlab.log.file_end import last_rows, size_of
 from benchlab.query.aligned import LATENCY_FILE
 from benchlab.session import Session
 from benchlab.session_folder import timeline_ns

@@ -16,9 +16,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from benchlab import __version__
-from webd import remarks
+from webd import remarks, sources
 from webd.desk import Desk
 from webd.errors import Refusal, answer_error, answer_failure, answer_refusal
+from webd.history import routes as history
 from webd.live import routes as live
 from webd.live.hub import Hub
 from webd.pages import CHECKOUT, Pages
@@ -34,7 +35,9 @@ def make_app(desk: Desk, access: Access | None = None, static_dir: Path = CHECKO
     routes: list[BaseRoute] = [
         Route("/healthz", healthz),
         *live.routes(hub),
+        *sources.routes(desk),
         *remarks.routes(desk),
+        *history.routes(desk),
         Route("/{path:path}", Pages(static_dir).serve),
     ]
     handlers: dict[Any, Callable[..., Any]] = {

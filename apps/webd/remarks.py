@@ -61,8 +61,8 @@ def routes(desk: Desk) -> list[Route]:
     """Return the routes that write."""
     here = Remarks(desk)
     return [
-        Route("/api/sessions/{id}/notes", here.add_note, methods=["POST"]),
-        Route("/api/sessions/{id}/bookmarks", here.add_bookmark, methods=["POST"]),
+        Route("/api/sessions/{name}/notes", here.add_note, methods=["POST"]),
+        Route("/api/sessions/{name}/bookmarks", here.add_bookmark, methods=["POST"]),
     ]
 
 
@@ -75,7 +75,7 @@ class Remarks:
 
     async def add_note(self, request: Request) -> Response:
         """Append a note to ``notes.jsonl`` of the session."""
-        session = self._desk.session(request.path_params["id"])
+        session = self._desk.session(request.path_params["name"])
         body = await read_body(request, NoteBody, '{"text": "...", "author": "..."}')
         note = Note(timeline_ns(session.info), _stripped(body.text, "text"), (body.author or "").strip() or None)
         async with self._turn:
@@ -85,7 +85,7 @@ class Remarks:
 
     async def add_bookmark(self, request: Request) -> Response:
         """Append a bookmark to ``raw/bookmarks.jsonl`` of the session."""
-        session = self._desk.session(request.path_params["id"])
+        session = self._desk.session(request.path_params["name"])
         body = await read_body(request, BookmarkBody, '{"name": "...", "t_ms": 0.0}')
         name, now_ns = _stripped(body.name, "name"), timeline_ns(session.info)
         ts_ns = now_ns if body.t_ms is None else int(body.t_ms * NS_PER_MS)

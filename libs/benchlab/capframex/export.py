@@ -38,7 +38,8 @@ from benchlab.session import Session
 class Request:
     """What to export and where to. ``csv`` is None where the format was not asked for.
 
-    ``spool_dir`` is where temporary files go, by default beside the result.
+    ``spool_dir`` is where temporary files go, by default beside the result. ``ranges`` are the bytes of the aligned file
+    that hold what is chosen, where that is known; by default all of it is looked through.
     """
 
     session: Session
@@ -53,6 +54,7 @@ class Request:
     spool_dir: Path | None = None
     power_sources: Sequence[Sequence[str]] = ()
     max_gap_ns: int = 2_500_000_000
+    ranges: Sequence[tuple[int, int]] | None = None
 
 
 @dataclass
@@ -85,7 +87,7 @@ class Report:
 def run(request: Request, progress: Progress | None = None) -> Report:
     """Export, and report. Raises Fault for bounds that make no sense and for files that cannot be written."""
     report = Report(request.session.name, request.chosen.pair)
-    reader = AlignedReader(request.session.dir)
+    reader = AlignedReader(request.session.dir, ranges=request.ranges)
     chosen = _bounded(request, reader, report)
     if chosen is None:
         return report
@@ -115,11 +117,14 @@ def _bounded(request: Request, reader: AlignedReader, report: Report) -> Selecti
         return None
     if request.start is None and request.end is None:
         return chosen
-    found = pairs(reader).get(chosen.pair)
-    if found is None:
-        report.problems.append(_nothing(request, None, None))
-        return None
-    from_ns, to_ns = span(request.start, request.end, found.first_ns)
+    first_ns = 0
+    if any(bound is not None and bound.relative for bound in (request.start, request.end)):
+        found = pairs(reader).get(chosen.pair)
+        if found is None:
+            report.problems.append(_nothing(request, None, None))
+            return None
+        first_ns = found.first_ns
+    from_ns, to_ns = span(request.start, request.end, first_ns)
     return replace(chosen, from_ns=from_ns, to_ns=to_ns)
 
 
