@@ -91,6 +91,8 @@ export interface Session {
   pairs: SessionPair[];
   notes: number;
   why: string | null;
+  /** The share of its rows that the figures are from, while webd is reading them. */
+  indexing?: number;
 }
 
 export interface SessionList {
@@ -114,7 +116,8 @@ export interface Stream {
   size_bytes: number;
   first_ms: Num;
   last_ms: Num;
-  bad_lines: number;
+  /** null where muxd never read it. */
+  bad_lines: Num;
 }
 
 export interface SessionDetail extends Omit<Session, "notes"> {
@@ -122,7 +125,8 @@ export interface SessionDetail extends Omit<Session, "notes"> {
   version: string | null;
   clock: Clock;
   streams: Stream[];
-  bad_lines: number;
+  /** Of the aligned rows; each stream has its own. */
+  bad_lines: Num;
   provisional: boolean;
   notes: Note[];
   bookmarks: Bookmark[];
@@ -178,6 +182,7 @@ interface LatencyCommon {
   histogram: { edges_ms: number[]; counts: number[] };
   provisional: boolean;
   sim: boolean;
+  indexing: number;
 }
 
 export type Latency = LatencyCommon &
@@ -200,6 +205,7 @@ export type SignalSeries = Omit<SignalName, "kind"> &
 export interface Signals {
   available: SignalName[];
   series: SignalSeries[];
+  indexing: number;
 }
 
 export interface SourceValue {

@@ -175,7 +175,9 @@ function drawLine(pen: Pen, props: TimeChartProps, line: Line, scratch: Scratch)
         if (i === first) stroke.moveTo(px, py);
         else stroke.lineTo(px, py);
         area.lineTo(px, py);
-        if (banded) band.lineTo(px, y(high[i]!));
+        if (!banded) continue;
+        if (i === first) band.moveTo(px, y(high[i]!));
+        else band.lineTo(px, y(high[i]!));
       }
       area.lineTo(x(mean.x[last - 1]!), floor);
       area.closePath();

@@ -28,7 +28,7 @@ export function RecordingCard({ session, className }: { session: SessionDetail; 
                 <Cell>{bytes(stream.size_bytes)}</Cell>
                 <Cell>{clockTime(stream.first_ms)}</Cell>
                 <Cell>{stream.first_ms === null || stream.last_ms === null ? "–" : duration(stream.last_ms - stream.first_ms)}</Cell>
-                <Cell warn={stream.bad_lines > 0}>{count(stream.bad_lines)}</Cell>
+                <Cell warn={Boolean(stream.bad_lines)}>{stream.bad_lines === null ? "–" : count(stream.bad_lines)}</Cell>
               </tr>
             ))}
           </tbody>

@@ -23,12 +23,17 @@ import { StatsStrip } from "./stats-strip";
 const POINTS = 1200;
 const DETAIL_MS = 4000;
 const GROWING_MS = 2000;
+const READING_MS = 400;
 
 /** One session: how its latency and power went, what it recorded, what people noted. */
 export function SessionView({ view }: { view: View }) {
   const detail = useApi<SessionDetail>(sessionUrl(view.id), DETAIL_MS);
   const growing = detail.data?.open && !view.range;
-  const latency = useApi<Latency>(latencyUrl(view.id, view.pair, view.range, POINTS), growing ? GROWING_MS : null);
+  const [reading, setReading] = useState(false);
+  const every = reading ? READING_MS : growing ? GROWING_MS : null;
+  const latency = useApi<Latency>(latencyUrl(view.id, view.pair, view.range, POINTS), every);
+  const isReading = latency.data !== null && latency.data.indexing < 1;
+  if (isReading !== reading) setReading(isReading);
   useEffect(() => {
     document.title = `${view.id} · BenchLab`;
   }, [view.id]);
@@ -76,7 +81,7 @@ function Loaded({ view, session, detail, latency }: LoadedProps) {
   return (
     <div className="flex flex-col gap-4">
       <SessionHead session={session} view={view} onPair={(pair) => go({ ...view, pair })} />
-      <Notices session={session} failure={failure} />
+      <Notices session={session} failure={failure} reading={latency.data?.indexing ?? 1} />
       {session.pairs.length === 0 ? (
         <Card><NoFrames session={session} /></Card>
       ) : (
@@ -134,16 +139,19 @@ function useNavigation(view: View) {
   return { go, back };
 }
 
-function Notices({ session, failure }: { session: SessionDetail; failure: Failure | null }) {
-  const bad = session.streams.filter((stream) => stream.bad_lines > 0);
+function Notices({ session, failure, reading }: { session: SessionDetail; failure: Failure | null; reading: number }) {
+  const where = [{ name: "aligned rows", bad_lines: session.bad_lines }, ...session.streams];
+  const bad = where.flatMap(({ name, bad_lines: lines }) => (lines ? [{ name, lines }] : []));
+  const total = bad.reduce((sum, { lines }) => sum + lines, 0);
   return (
     <>
       {failure && <Disconnected failure={failure} />}
+      {reading < 1 && <Notice>Reading the recording for the first time: {Math.floor(reading * 100)} %. The figures are of what has been read.</Notice>}
       {session.why && <Notice tone="bad">{session.why}</Notice>}
-      {session.bad_lines > 0 && (
+      {total > 0 && (
         <Notice tone="warn">
-          {session.bad_lines === 1 ? "One line of this recording cannot be read" : `${count(session.bad_lines)} lines of this recording cannot be read`}
-          {bad.length > 0 && ` (${bad.map((stream) => `${stream.name} ${count(stream.bad_lines)}`).join(", ")})`}. What was in them is left out; all the rest is here.{" "}
+          {total === 1 ? "One line of this recording cannot be read" : `${count(total)} lines of this recording cannot be read`}
+          {` (${bad.map(({ name, lines }) => `${name}: ${count(lines)}`).join(", ")})`}. What was in them is left out; all the rest is here.{" "}
           <code className="font-mono text-label break-all">benchctl verify {session.id}</code> says where they are.
         </Notice>
       )}
