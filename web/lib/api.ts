@@ -9,8 +9,9 @@ export interface Clock {
 }
 
 export interface Hello {
-  session: string;
-  node: string;
+  /** null while no session is there. */
+  session: string | null;
+  node: string | null;
   open: boolean;
   sim: boolean;
   sim_of?: string[] | null;
@@ -59,16 +60,25 @@ export interface State {
 
 export interface LiveRow {
   t: number;
+  t_ms: number;
+  at: number;
   lat_ms: Num;
   power_w: Num;
-  t_ms?: number;
-  at?: number;
+  energy_j: Num;
+  frame: Num;
+  unc_ms: Num;
+  why: string | null;
 }
 
+/** /api/live with `since`; `hello` comes with `reset`. */
 export interface Live {
   rows: LiveRow[];
-  cursor?: string;
-  session?: string | null;
+  cursor: string;
+  session: string | null;
+  pair: Pair | null;
+  reset: boolean;
+  hello?: Hello;
+  state: State;
 }
 
 export interface SessionPair {
@@ -91,6 +101,8 @@ export interface Session {
   pairs: SessionPair[];
   notes: number;
   why: string | null;
+  /** The share of its rows that the figures are from, while webd is reading them. */
+  indexing?: number;
 }
 
 export interface SessionList {
@@ -114,7 +126,8 @@ export interface Stream {
   size_bytes: number;
   first_ms: Num;
   last_ms: Num;
-  bad_lines: number;
+  /** null where muxd never read it. */
+  bad_lines: Num;
 }
 
 export interface SessionDetail extends Omit<Session, "notes"> {
@@ -122,7 +135,8 @@ export interface SessionDetail extends Omit<Session, "notes"> {
   version: string | null;
   clock: Clock;
   streams: Stream[];
-  bad_lines: number;
+  /** Of the aligned rows; each stream has its own. */
+  bad_lines: Num;
   provisional: boolean;
   notes: Note[];
   bookmarks: Bookmark[];
@@ -178,6 +192,7 @@ interface LatencyCommon {
   histogram: { edges_ms: number[]; counts: number[] };
   provisional: boolean;
   sim: boolean;
+  indexing: number;
 }
 
 export type Latency = LatencyCommon &
@@ -200,6 +215,7 @@ export type SignalSeries = Omit<SignalName, "kind"> &
 export interface Signals {
   available: SignalName[];
   series: SignalSeries[];
+  indexing: number;
 }
 
 export interface SourceValue {

@@ -1,13 +1,13 @@
-import { FolderClock } from "lucide-react";
 import type { Metadata } from "next";
-import { Card, EmptyState } from "@/components/ui";
+import { Suspense } from "react";
+import { SessionsPage } from "@/components/history/sessions-page";
 
 export const metadata: Metadata = { title: "Sessions" };
 
-export default function SessionsPage() {
+export default function Page() {
   return (
-    <Card>
-      <EmptyState icon={FolderClock} title="No session recorded yet" />
-    </Card>
+    <Suspense>
+      <SessionsPage />
+    </Suspense>
   );
 }

@@ -1,13 +1,8 @@
-import { Cpu } from "lucide-react";
 import type { Metadata } from "next";
-import { Card, EmptyState } from "@/components/ui";
+import { SourcesPage } from "@/components/sources/sources-page";
 
 export const metadata: Metadata = { title: "Sources" };
 
-export default function SourcesPage() {
-  return (
-    <Card>
-      <EmptyState icon={Cpu} title="No source has reported yet" />
-    </Card>
-  );
+export default function Page() {
+  return <SourcesPage />;
 }

@@ -35,6 +35,8 @@ export interface TimeChartProps {
   gaps?: readonly (readonly [number, number])[];
   /** Times of dropped frames. */
   marks?: Float64Array;
+  /** Moments with a name: a flag each. */
+  flags?: readonly { t: number; name: string }[];
   /** Lines across, on the left axis. */
   thresholds?: readonly number[];
   cursor?: number | null;
@@ -205,7 +207,9 @@ function drawLine(pen: Pen, props: TimeChartProps, line: Line, lane: Lane, scrat
         if (i === first) stroke.moveTo(px, py);
         else stroke.lineTo(px, py);
         area.lineTo(px, py);
-        if (banded) band.lineTo(px, y(high[i]!));
+        if (!banded) continue;
+        if (i === first) band.moveTo(px, y(high[i]!));
+        else band.lineTo(px, y(high[i]!));
       }
       area.lineTo(x(mean.x[last - 1]!), floor);
       area.closePath();
@@ -260,6 +264,19 @@ function drawMarks(pen: Pen, marks: Float64Array): void {
   context.fill(heads);
 }
 
+/** Bookmarks stand as upright lines with their name. */
+function drawFlags(pen: Pen, flags: NonNullable<TimeChartProps["flags"]>): void {
+  const { context, ratio, top, height, palette } = pen;
+  const x = pen.place("x");
+  for (const { t, name } of flags) {
+    const at = x(t);
+    if (at < pen.left || at > pen.left + pen.width) continue;
+    context.fillStyle = palette.ink3;
+    context.fillRect(at, top, ratio, height);
+    words(pen, name, at + 5 * ratio, top + height - 8 * ratio, "left");
+  }
+}
+
 function spotsOf(props: TimeChartProps, palette: Palette): Spot[] {
   const { cursor, x, lines } = props;
   if (cursor === null || cursor === undefined) return [];
@@ -270,7 +287,7 @@ function spotsOf(props: TimeChartProps, palette: Palette): Spot[] {
 
 /** Lines over time on one or two axes, with gaps, drops and thresholds; drag to zoom, arrow keys move the cursor. */
 export function TimeChart(props: TimeChartProps) {
-  const { label, x, lines, from, to, gaps, marks, thresholds, breaks, cursor, onCursor, onZoom, onReset, onHold } = props;
+  const { label, x, lines, from, to, gaps, marks, flags, thresholds, breaks, cursor, onCursor, onZoom, onReset, onHold } = props;
   const palette = usePalette();
   const scratch = useRef<Scratch | null>(null);
   const left = lines.find((line) => line.axis === "left");
@@ -298,8 +315,9 @@ export function TimeChart(props: TimeChartProps) {
       }
       if (left && thresholds) acrossLines(pen, thresholds, left.unit, right ? UPPER : WHOLE);
       if (marks) drawMarks(pen, marks);
+      if (flags) drawFlags(pen, flags);
     },
-    [label, x, lines, from, to, breaks, gaps, thresholds, marks, left, right],
+    [label, x, lines, from, to, breaks, gaps, thresholds, marks, flags, left, right],
   );
 
   const spots = useMemo(() => (palette ? spotsOf({ label, x, lines, from, to, cursor }, palette) : []), [palette, label, x, lines, from, to, cursor]);

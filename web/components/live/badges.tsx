@@ -18,7 +18,6 @@ function LineBadge() {
   if (paused) return <Badge icon={Pause} title="The page stands still; new frames are kept">Paused</Badge>;
   if (kind === "offline") return <Badge tone="bad" icon={WifiOff}>Disconnected</Badge>;
   if (kind === "connecting") return <Badge icon={RefreshCw}>Connecting</Badge>;
-  if (kind === "waiting") return <Badge icon={Hourglass}>Waiting</Badge>;
   if (ended !== null) return <Badge icon={Hourglass} title={ended}>Ended</Badge>;
   if (kind === "polling") return <Badge tone="warn" icon={Timer} title="The stream is blocked between this page and the server; the page asks once a second">Polling</Badge>;
   if (muxd === "stale" || muxd === "absent") return null;
@@ -28,7 +27,7 @@ function LineBadge() {
 /** What muxd last wrote, and how long ago. */
 function StaleBadge() {
   const state = useLive((s) => s.state);
-  const open = useLive((s) => s.status.kind === "open" && s.ended === null);
+  const open = useLive((s) => s.status.kind !== "offline" && s.ended === null && s.hello?.session != null);
   if (!open || !state || state.muxd === "live") return null;
   const age = state.lag_ms === null ? "" : `, last frame ${format.duration(state.lag_ms)} ago`;
   return state.muxd === "absent" ? (
@@ -40,7 +39,7 @@ function StaleBadge() {
 
 function LagBadge() {
   const state = useLive((s) => s.state);
-  const open = useLive((s) => s.status.kind === "open" && s.ended === null);
+  const open = useLive((s) => s.status.kind !== "offline" && s.ended === null);
   if (!open || !state || state.muxd !== "live" || state.lag_ms === null) return null;
   const late = state.lag_ms > LATE_MS;
   return (
@@ -54,12 +53,12 @@ function DropsBadge() {
   const pair = useLive((s) => s.pair);
   const dropped = useLive((s) => s.state?.dropped);
   const polling = useLive((s) => s.status.kind === "polling");
-  const shown = useLive((s) => s.view?.drops.t.length ?? 0);
-  if (polling) return <Badge icon={ZapOff} title="Drops are not told while polling">drops absent</Badge>;
+  const inRange = useLive((s) => s.view?.drops.t.length ?? 0);
+  const shown = polling ? "when each happened is not told while polling" : `${format.count(inRange)} in the shown range`;
   if (!pair || !dropped) return null;
   const total = dropped[pairKey(pair)] ?? 0;
   return (
-    <Badge tone={total ? "bad" : "ok"} icon={ZapOff} title={`${format.count(total)} frames dropped in this session, ${format.count(shown)} in the shown range`}>
+    <Badge tone={total ? "bad" : "ok"} icon={ZapOff} title={`${format.count(total)} frames dropped since the beginning of what the server keeps in mind, ${shown}`}>
       <span data-drops={total}>{total === 0 ? "no drops" : `${format.count(total)} ${total === 1 ? "drop" : "drops"}`}</span>
     </Badge>
   );
@@ -86,7 +85,8 @@ function SimBadge() {
 
 function ClockBadge() {
   const clock = useLive((s) => s.hello?.clock);
-  if (!clock) return null;
+  const session = useLive((s) => s.hello?.session);
+  if (!clock || !session) return null;
   const within = clock.unc_ms === null ? "uncertainty unknown" : `±${format.number(clock.unc_ms, 2)} ms`;
   if (clock.synchronized === false) return <Badge tone="warn" icon={ClockAlert} title="The recording machine's clock is not synchronised">clock free, {within}</Badge>;
   if (clock.synchronized === null) return <Badge icon={Clock} title="It is not known whether the recording machine's clock is synchronised">clock {within}</Badge>;

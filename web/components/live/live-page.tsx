@@ -50,11 +50,11 @@ function ResetNote() {
 function Body() {
   const view = useLive((s) => s.view !== null);
   const figures = useLive((s) => s.figures);
-  const status = useLive((s) => s.status);
   const hello = useLive((s) => s.hello !== null);
+  const status = useLive((s) => s.status);
+  const session = useLive((s) => s.hello && s.hello.session);
   const some = useLive((s) => (s.view?.t.length ?? 0) > 0 || s.state?.newest_ms != null);
   const gone = useLost();
-  if (!view && status.kind === "waiting") return <FirstRun />;
   if (!view && status.kind === "offline" && gone !== null) {
     return (
       <Card>
@@ -62,8 +62,10 @@ function Body() {
       </Card>
     );
   }
+  const nothing = !some && (status.kind === "open" || status.kind === "polling");
+  if (nothing && hello && session === null) return <FirstRun />;
   if (!view || !figures) return <Loading />;
-  if (hello && !some && status.kind === "open") return <NoFrames />;
+  if (nothing && hello) return <NoFrames />;
   return (
     <>
       {gone !== null && <LostLine gone={gone} />}

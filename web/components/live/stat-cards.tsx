@@ -117,8 +117,9 @@ function LatencyCard({ name, label, figure, against }: { name: string; label: st
 }
 
 function PowerCard({ figures }: { figures: Figures }) {
-  const { state, paused, zoom, status } = useLive();
-  const now = !paused && !zoom && state && status.kind === "open";
+  const state = useLive((s) => s.state);
+  const still = useLive((s) => s.paused || s.zoom !== null || s.status.kind === "offline");
+  const now = !still && state;
   const rows = figures.of.power;
   const value = now ? state.power_now_w : (rows[rows.length - 1] ?? null);
   const reason = now && !state.power_source ? "no_source" : absentPower(figures.of);

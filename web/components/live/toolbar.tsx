@@ -1,11 +1,12 @@
 "use client";
 
 import { Download, Pause, Play, SlidersHorizontal } from "lucide-react";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { Button, IconButton, Segmented, Select } from "@/components/ui";
 import type { Pair } from "@/lib/api";
 import * as format from "@/lib/format";
 import { csvName, csvOf, download } from "@/lib/live/csv";
+import { pairsOf, samePair } from "@/lib/live/model";
 import { WINDOWS_MS, choosePair, chooseWindow, togglePause, useLive } from "@/lib/live/store";
 import { Badges } from "./badges";
 import { ThresholdsDialog } from "./thresholds";
@@ -21,9 +22,11 @@ export function exportShown(): void {
 
 function PairSelect() {
   const pair = useLive((s) => s.pair);
-  const pairs = useLive((s) => s.hello?.pairs);
+  const hello = useLive((s) => s.hello);
+  const state = useLive((s) => s.state);
+  const pairs = useMemo(() => pairsOf(hello, state), [hello, state]);
   if (!pair) return null;
-  const all: Pair[] = pairs?.some((each) => each.join("\0") === pair.join("\0")) ? pairs : [pair, ...(pairs ?? [])];
+  const all = pairs.some((each) => samePair(each, pair)) ? pairs : [pair, ...pairs];
   if (all.length < 2) return <span className="truncate text-body text-ink-2" title="The pair of stages that latency is measured between">{format.pairName(pair)}</span>;
   return (
     <Select

@@ -20,7 +20,7 @@ export function Segmented<T extends string | number>({ label, value, options, on
           aria-pressed={option.value === value}
           onClick={() => onChange(option.value)}
           className={cn(
-            "figures h-full min-w-9 flex-1 rounded-[7px] px-2.5 text-body font-medium whitespace-nowrap transition-colors duration-150",
+            "figures h-full min-w-9 flex-auto rounded-[7px] px-2.5 text-body font-medium whitespace-nowrap transition-colors duration-150",
             option.value === value ? "bg-solid text-ink shadow-sm" : "text-ink-2 hover:text-ink",
           )}
         >
