@@ -19,14 +19,6 @@ Visit = Callable[..., Visitor]
 SHOTS = "BENCHLAB_SCREENSHOTS"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all tests of this folder in one worker."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 def missing(message: str) -> None:
     """Fail in CI, skip elsewhere."""
     if in_ci():

@@ -1,7 +1,6 @@
 "use client";
 
 import { FolderX } from "lucide-react";
-import { useRouter } from "next/navigation";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { CopyText } from "@/components/common/copy-text";
 import { Disconnected, Notice } from "@/components/common/notice";
@@ -10,6 +9,7 @@ import type { Latency, SessionDetail } from "@/lib/api";
 import { clockTime, count } from "@/lib/format";
 import { type Range, latencyUrl, sessionUrl } from "@/lib/history/urls";
 import { type Answer, type Failure, useApi } from "@/lib/history/use-api";
+import { goTo } from "@/lib/history/use-address";
 import { type View, viewHref } from "@/lib/history/view-url";
 import { within } from "@/lib/history/zoom";
 import { Distribution } from "./distribution";
@@ -120,22 +120,18 @@ function useWhole(view: View, session: SessionDetail, answer: Latency | null): {
 
 /** Zooms are entries of the browser's history, so that its Back undoes them. */
 function useNavigation(view: View) {
-  const router = useRouter();
   const [depth, setDepth] = useState(0);
-  const go = useCallback(
-    (next: View, how: "push" | "replace" = "push") => {
-      router[how](viewHref(next), { scroll: false });
-      if (how === "push") setDepth((old) => old + 1);
-    },
-    [router],
-  );
+  const go = useCallback((next: View, how: "push" | "replace" = "push") => {
+    goTo(viewHref(next), how);
+    if (how === "push") setDepth((old) => old + 1);
+  }, []);
   const back = useCallback(() => {
     if (depth === 0) go({ ...view, range: null });
     else {
       setDepth(depth - 1);
-      router.back();
+      history.back();
     }
-  }, [depth, go, router, view]);
+  }, [depth, go, view]);
   return { go, back };
 }
 
