@@ -50,8 +50,11 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def visit(chromium: Any) -> Iterator[Visit]:
-    """Open a page as ``visit(webd, width=390, theme="dark")``; at the end of the test every one is judged."""
+def visit(chromium: Any, serve: object) -> Iterator[Visit]:
+    """Open a page as ``visit(webd, width=390, theme="dark")``; at the end of the test every one is judged.
+
+    ``serve`` is asked for so that pages are closed before their webd is stopped.
+    """
     visitors: list[Visitor] = []
     contexts = []
 

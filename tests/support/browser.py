@@ -139,8 +139,8 @@ class Visitor:
 
     def judge(self) -> None:
         """Fail for what a page must never do."""
-        assert self.strangers == []
-        assert self.errors == []
+        assert not self.strangers, self.strangers
+        assert not self.errors, self.errors
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
