@@ -1,10 +1,5 @@
-import { Activity } from "lucide-react";
-import { Card, EmptyState } from "@/components/ui";
+import { LivePage } from "@/components/live/live-page";
 
-export default function LivePage() {
-  return (
-    <Card>
-      <EmptyState icon={Activity} title="No session yet" />
-    </Card>
-  );
+export default function Page() {
+  return <LivePage />;
 }

@@ -9,8 +9,9 @@ export interface Clock {
 }
 
 export interface Hello {
-  session: string;
-  node: string;
+  /** null while no session is there. */
+  session: string | null;
+  node: string | null;
   open: boolean;
   sim: boolean;
   sim_of?: string[] | null;
@@ -59,16 +60,25 @@ export interface State {
 
 export interface LiveRow {
   t: number;
+  t_ms: number;
+  at: number;
   lat_ms: Num;
   power_w: Num;
-  t_ms?: number;
-  at?: number;
+  energy_j: Num;
+  frame: Num;
+  unc_ms: Num;
+  why: string | null;
 }
 
+/** /api/live with `since`; `hello` comes with `reset`. */
 export interface Live {
   rows: LiveRow[];
-  cursor?: string;
-  session?: string | null;
+  cursor: string;
+  session: string | null;
+  pair: Pair | null;
+  reset: boolean;
+  hello?: Hello;
+  state: State;
 }
 
 export interface SessionPair {

@@ -10,23 +10,25 @@ export interface Room {
   floor?: number | null;
 }
 
-/** Return the range an axis should show for data between `low` and `high`. */
-export function roomFor(low: number, high: number, { below, above, floor = 0 }: Room): Span {
-  const height = high - low || Math.abs(high) * 0.1 || 1;
+/** Return the range an axis should show around what it is made for. */
+export function roomFor([low, high]: Span, { below, above, floor = 0 }: Room): Span {
+  const height = high - low;
   const bottom = low - height * below;
   return [floor === null ? bottom : Math.max(floor, bottom), high + height * above];
 }
 
+const SLACK = 0.04;
+
 /**
- * Return the range to show next: the one before for as long as the data fits and fills at least half of what it
- * would be given now, so that an axis moves rarely and then at once.
+ * Return the range to make an axis for: the one before for as long as the data fits and fills half of it, so that an
+ * axis moves rarely and then at once.
  */
-export function steady(before: Span | null, low: number, high: number, room: Room): Span {
-  const wanted = roomFor(low, high, room);
-  if (before === null || low < before[0] || high > before[1]) return wanted;
-  const shown = before[1] - before[0];
-  const needed = wanted[1] - wanted[0];
-  return needed < shown * 0.5 || needed > shown * 1.6 ? wanted : before;
+export function steady(before: Span | null, [low, high]: Span): Span {
+  if (before && low >= before[0] && high <= before[1] && high - low >= (before[1] - before[0]) * 0.5) return before;
+  const height = high - low || Math.abs(high) * 0.1 || 1;
+  const middle = (low + high) / 2;
+  const half = height * (0.5 + SLACK);
+  return [middle - half, middle + half];
 }
 
 /** Return the extremes of the values that are there; null of none. */

@@ -4,7 +4,7 @@
 
 import { useEffect, useLayoutEffect, useRef } from "react";
 import uPlot from "uplot";
-import { type Room, type Span, steady } from "@/lib/scale";
+import { type Room, type Span, roomFor, steady } from "@/lib/scale";
 import type { Palette } from "./palette";
 
 export interface AxisSpec {
@@ -63,21 +63,25 @@ export interface PlotSpec {
 interface Now {
   spec: PlotSpec;
   spans: Record<string, Span>;
+  /** What the moving axes are made for. */
+  made: Record<string, Span>;
 }
 
 const FONT_PX = 11;
 const LEAST_DRAG_PX = 6;
 const SIDE = { bottom: 2, left: 3, right: 1 } as const;
 
-/** Return the spans to show next; an axis without data stays where it is. */
-function settle(reach: Record<string, Reach>, before: Record<string, Span>): Record<string, Span> {
-  return Object.fromEntries(
-    Object.entries(reach).map(([scale, wanted]) => {
-      if (Array.isArray(wanted)) return [scale, wanted];
-      const old = before[scale] ?? null;
-      return [scale, wanted.data ? steady(old, ...wanted.data, wanted.room) : (old ?? [0, 1])];
-    }),
-  );
+/** Work out the spans to show next; an axis without data stays where it is. */
+function settle(now: Now): void {
+  now.spans = {};
+  for (const [scale, wanted] of Object.entries(now.spec.reach)) {
+    if (Array.isArray(wanted)) {
+      now.spans[scale] = wanted;
+      continue;
+    }
+    if (wanted.data) now.made[scale] = steady(now.made[scale] ?? null, wanted.data);
+    now.spans[scale] = roomFor(now.made[scale] ?? [0, 1], wanted.room);
+  }
 }
 
 function axis(spec: AxisSpec, now: () => Now): uPlot.Axis {
@@ -254,12 +258,13 @@ export function usePlot(axes: readonly AxisSpec[], spec: PlotSpec | null) {
   const { reach, palette, draw, cursorX, spots: marked } = spec ?? {};
 
   useLayoutEffect(() => {
-    if (spec) latest.current = { spec, spans: latest.current?.spans ?? settle(spec.reach, {}) };
+    if (spec) latest.current = { spans: {}, made: {}, ...latest.current, spec };
   });
 
   useEffect(() => {
     const element = root.current;
-    if (!element || !ready) return;
+    if (!element || !ready || !latest.current) return;
+    settle(latest.current);
     const made = build(element, axes, () => latest.current!);
     plot.current = made;
     spots.current = [];
@@ -276,7 +281,7 @@ export function usePlot(axes: readonly AxisSpec[], spec: PlotSpec | null) {
 
   useEffect(() => {
     if (!reach || !draw || !palette || !latest.current) return;
-    latest.current.spans = settle(reach, latest.current.spans);
+    settle(latest.current);
     plot.current?.setData(data(latest.current.spans));
   }, [reach, draw, palette]);
 

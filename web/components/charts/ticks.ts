@@ -32,7 +32,7 @@ export function timeSplits([from, to]: [number, number], room_px: number): numbe
 
 /** Return round values within a span. */
 export function roundSplits([low, high]: [number, number], room_px: number): number[] {
-  const step = niceStep((high - low) / Math.max(2, room_px / 44));
+  const step = niceStep((high - low) / Math.max(2, room_px / 38));
   const splits: number[] = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high * (1 + 1e-12); k++) splits.push(k * step + 0); // -0 becomes 0
   return splits;

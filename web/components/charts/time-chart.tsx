@@ -2,7 +2,7 @@
 
 import { type KeyboardEvent, useCallback, useMemo, useRef } from "react";
 import { type PixelColumns, fillColumns, fillPoints, pixelColumns } from "@/lib/columns";
-import { type Span, extent } from "@/lib/scale";
+import { type Room, type Span, extent } from "@/lib/scale";
 import { nearest } from "@/lib/stats";
 import { type LineColor, type Palette, fade, lineColor, usePalette } from "./palette";
 import { type AxisSpec, type Pen, type Reach, type Spot, usePlot } from "./plot";
@@ -49,24 +49,40 @@ export interface TimeChartProps {
   className?: string;
 }
 
-const BOTTOM = { below: 0.12, above: 1.25 };
-const TOP = { below: 1.1, above: 0.14 };
-const WHOLE = { below: 0.1, above: 0.12 };
+/** Where two axes share a chart each has a lane of its height, so that the lines never tangle: [bottom, top], of 1. */
+type Lane = readonly [bottom: number, top: number];
+const UPPER: Lane = [0.42, 0.95];
+const LOWER: Lane = [0.04, 0.36];
+const WHOLE: Lane = [0.07, 0.92];
 /** More points than this per pixel are drawn as a band with its mean. */
 const DENSE = 1;
 const MOST_COLUMNS = 8192;
 
+/** Return the room around data that puts it into a lane. */
+function roomIn([bottom, top]: Lane): Room {
+  const height = top - bottom;
+  return { below: bottom / height, above: (1 - top) / height, floor: null };
+}
+
+/** Return round values within a lane of an axis, a little beyond it too; none below zero unless the data is. */
+function laneSplits([low, high]: Span, room_px: number, [bottom, top]: Lane): number[] {
+  const height = high - low;
+  const reach: Span = [low + height * Math.max(0, bottom - 0.03), low + height * Math.min(1, top + 0.04)];
+  const data = low + height * bottom;
+  return roundSplits(reach, room_px * (top - bottom)).filter((value) => value >= 0 || data < 0);
+}
+
 function axesOf(left: LineColor, right: LineColor | null): AxisSpec[] {
-  const vertical = (scale: string, side: "left" | "right", color: LineColor, grid: boolean): AxisSpec => ({
-    scale,
+  const vertical = (side: "left" | "right", color: LineColor, lane: Lane): AxisSpec => ({
+    scale: side,
     side,
     size: 46,
-    splits: roundSplits,
+    splits: (span, room) => laneSplits(span, room, lane),
     label: stepLabel,
     color: (palette) => lineColor(palette, color, true),
-    grid,
   });
-  return [TIME_AXIS, vertical("left", "left", left, true), ...(right ? [vertical("right", "right", right, false)] : [])];
+  if (!right) return [TIME_AXIS, vertical("left", left, WHOLE)];
+  return [TIME_AXIS, vertical("left", left, UPPER), vertical("right", right, LOWER)];
 }
 
 function spanOf(lines: readonly Line[]): Span | null {
@@ -110,12 +126,13 @@ function words(pen: Pen, text: string, x: number, y: number, align: CanvasTextAl
   context.fillText(text, x, y);
 }
 
-function acrossLines(pen: Pen, values: readonly number[], unit: string): void {
+function acrossLines(pen: Pen, values: readonly number[], unit: string, lane: Lane): void {
   const { context, left, width, top, palette, ratio } = pen;
   const y = pen.place("left");
+  const floor = top + pen.height * (1 - Math.max(0, lane[0] - 0.04));
   values.forEach((value, i) => {
     const at = y(value);
-    if (at < top + 8 * ratio || at > top + pen.height) return;
+    if (at < top + 8 * ratio || at > floor) return;
     context.strokeStyle = i === 0 ? palette.warn : palette.bad;
     context.globalAlpha = 0.55;
     context.setLineDash([4 * ratio, 4 * ratio]);
@@ -126,8 +143,23 @@ function acrossLines(pen: Pen, values: readonly number[], unit: string): void {
     context.stroke();
     context.setLineDash([]);
     context.globalAlpha = 1;
-    words(pen, `${value} ${unit}`, left + 6 * ratio, at - 8 * ratio, "left");
+    tag(pen, `${value} ${unit}`, left + 6 * ratio, at);
   });
+}
+
+/** A word on a line, on a ground of its own. */
+function tag(pen: Pen, text: string, x: number, y: number): void {
+  const { context, palette, ratio } = pen;
+  context.font = `${10.5 * ratio}px ${palette.font}`;
+  const width = context.measureText(text).width + 10 * ratio;
+  context.fillStyle = palette.surface;
+  context.beginPath();
+  context.roundRect(x, y - 8 * ratio, width, 16 * ratio, 8 * ratio);
+  context.fill();
+  context.fillStyle = palette.ink3;
+  context.textAlign = "left";
+  context.textBaseline = "middle";
+  context.fillText(text, x + 5 * ratio, y);
 }
 
 interface Scratch {
@@ -136,7 +168,7 @@ interface Scratch {
   high: PixelColumns;
 }
 
-function drawLine(pen: Pen, props: TimeChartProps, line: Line, scratch: Scratch): void {
+function drawLine(pen: Pen, props: TimeChartProps, line: Line, lane: Lane, scratch: Scratch): void {
   const { context, ratio, palette } = pen;
   const width = Math.max(1, pen.width / ratio);
   const breaks = props.breaks !== undefined && Number.isFinite(props.breaks) ? props.breaks : Infinity;
@@ -154,7 +186,7 @@ function drawLine(pen: Pen, props: TimeChartProps, line: Line, scratch: Scratch)
   const color = lineColor(palette, line.color);
   const x = pen.place("x");
   const y = pen.place(line.axis);
-  const floor = pen.top + pen.height;
+  const floor = pen.top + pen.height * (1 - Math.max(0, lane[0] - 0.04));
   const stroke = new Path2D();
   const area = new Path2D();
   const band = new Path2D();
@@ -188,14 +220,17 @@ function drawLine(pen: Pen, props: TimeChartProps, line: Line, scratch: Scratch)
     }
     first = last;
   }
-  const gradient = context.createLinearGradient(0, pen.top, 0, floor);
-  gradient.addColorStop(0, fade(color, 0.3));
+  const gradient = context.createLinearGradient(0, pen.top + pen.height * (1 - lane[1]), 0, floor);
+  gradient.addColorStop(0, fade(color, 0.42));
   gradient.addColorStop(1, fade(color, 0));
   context.fillStyle = gradient;
   context.fill(area);
   if (banded) {
-    context.fillStyle = fade(color, 0.28);
+    context.fillStyle = fade(color, 0.35);
     context.fill(band);
+    context.strokeStyle = fade(color, 0.5);
+    context.lineWidth = 0.75 * ratio;
+    context.stroke(band);
   }
   context.strokeStyle = color;
   context.lineWidth = 1.6 * ratio;
@@ -222,7 +257,7 @@ function drawMarks(pen: Pen, marks: Float64Array): void {
     heads.lineTo(at, top + 7 * ratio);
     heads.closePath();
   }
-  context.strokeStyle = fade(palette.bad, 0.35);
+  context.strokeStyle = fade(palette.bad, 0.25);
   context.lineWidth = ratio;
   context.stroke(lines);
   context.fillStyle = palette.bad;
@@ -264,8 +299,8 @@ export function TimeChart(props: TimeChartProps) {
   const reach = useMemo(() => {
     const both = right !== undefined && left !== undefined;
     const data = (axis: Line["axis"]) => spanOf(lines.filter((line) => line.axis === axis));
-    const next: Record<string, Reach> = { x: [from, to], left: { data: data("left"), room: both ? TOP : WHOLE } };
-    if (right) next.right = { data: data("right"), room: both ? BOTTOM : WHOLE };
+    const next: Record<string, Reach> = { x: [from, to], left: { data: data("left"), room: roomIn(both ? UPPER : WHOLE) } };
+    if (right) next.right = { data: data("right"), room: roomIn(both ? LOWER : WHOLE) };
     return next;
   }, [from, to, lines, left, right]);
 
@@ -273,13 +308,16 @@ export function TimeChart(props: TimeChartProps) {
     (pen: Pen) => {
       scratch.current ??= { mean: pixelColumns(MOST_COLUMNS), low: pixelColumns(MOST_COLUMNS), high: pixelColumns(MOST_COLUMNS) };
       hatch(pen, gaps);
-      if (left && thresholds) acrossLines(pen, thresholds, left.unit);
       // the left axis is drawn last: it is the one looked for first
-      for (const line of [...lines].reverse()) drawLine(pen, { label, x, lines, from, to, breaks }, line, scratch.current);
+      for (const line of [...lines].reverse()) {
+        const lane = !right || !left ? WHOLE : line.axis === "left" ? UPPER : LOWER;
+        drawLine(pen, { label, x, lines, from, to, breaks }, line, lane, scratch.current);
+      }
+      if (left && thresholds) acrossLines(pen, thresholds, left.unit, right ? UPPER : WHOLE);
       if (marks) drawMarks(pen, marks);
       if (flags) drawFlags(pen, flags);
     },
-    [label, x, lines, from, to, breaks, gaps, thresholds, marks, flags, left],
+    [label, x, lines, from, to, breaks, gaps, thresholds, marks, flags, left, right],
   );
 
   const spots = useMemo(() => (palette ? spotsOf({ label, x, lines, from, to, cursor }, palette) : []), [palette, label, x, lines, from, to, cursor]);

@@ -4,6 +4,7 @@ import { Activity, Cpu, FolderClock } from "lucide-react";
 import Link from "next/link";
 import { usePathname } from "next/navigation";
 import { cn } from "@/components/ui";
+import { Shortcuts } from "./shortcuts";
 import { ThemeToggle } from "./theme-toggle";
 
 const PAGES = [
@@ -53,7 +54,10 @@ export function Header() {
             );
           })}
         </nav>
-        <ThemeToggle />
+        <div className="flex items-center gap-1">
+          <Shortcuts />
+          <ThemeToggle />
+        </div>
       </div>
     </header>
   );

@@ -11,7 +11,7 @@ interface SegmentedProps<T extends string | number> {
 /** One of a few, as a row of toggle buttons; `value` null when none of them holds. */
 export function Segmented<T extends string | number>({ label, value, options, onChange, className }: SegmentedProps<T>) {
   return (
-    <div role="group" aria-label={label} className={cn("inline-flex h-9 items-center gap-0.5 rounded-control border border-hairline bg-sunken p-0.5", className)}>
+    <div role="group" aria-label={label} className={cn("inline-flex h-9 shrink-0 items-center gap-0.5 rounded-control border border-hairline bg-sunken p-0.5", className)}>
       {options.map((option) => (
         <button
           key={option.value}

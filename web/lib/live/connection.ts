@@ -12,8 +12,6 @@ export type Status =
   | { kind: "open" }
   /** The stream does not get through, polling does. */
   | { kind: "polling" }
-  /** webd answers that there is nothing to show; `why` is its word. */
-  | { kind: "waiting"; why: string }
   /** webd does not answer; `retry_ms` until it is asked again. */
   | { kind: "offline"; why: string; retry_ms: number };
 
@@ -28,7 +26,7 @@ const SILENCE_MS = 6_000;
 const POLL_MS = 1_000;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 8_000;
-/** What wants the viewer's window first is sent first by webd; this is the longest window. */
+/** The longest window. */
 const BACKFILL_S = 900;
 
 const TYPES = new Set(["hello", "frames", "drops", "rewind", "state", "end"]);
@@ -54,10 +52,10 @@ export class Connection {
   private attempt: AbortController | undefined;
   private wake: (() => void) | undefined;
 
-  /** Report to `listener`; `pair` null is the server's default pair. */
+  /** Report to `listener`; `pair` null takes all pairs. */
   constructor(
     private readonly listener: Listener,
-    private readonly pair: Pair | null,
+    readonly pair: Pair | null,
     private readonly origin = "",
   ) {}
 
@@ -103,11 +101,6 @@ export class Connection {
   private async makeDo(error: unknown): Promise<void> {
     const delay = retryDelay(this.failures);
     const why = error instanceof Error ? error.message : String(error);
-    if (error instanceof ApiError && error.status === 404) {
-      this.stopPolling();
-      this.listener.status({ kind: "waiting", why });
-      return this.pause(Math.min(delay, 2_000));
-    }
     if (this.polling === undefined && (this.failures < 2 || !(await this.poll()))) {
       this.listener.status({ kind: "offline", why, retry_ms: delay });
       return this.pause(delay);
@@ -137,7 +130,7 @@ export class Connection {
     try {
       const live = await request<Live>(`${this.origin}/api/live?${query}`, { signal: AbortSignal.timeout(5_000) });
       if (this.stopped) return false;
-      this.cursor = live.cursor ?? "";
+      this.cursor = live.cursor;
       this.listener.polled(live);
       return true;
     } catch {

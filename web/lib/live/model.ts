@@ -3,7 +3,7 @@
  * so the same events always give the same model.
  */
 
-import type { Drops, Frames, Hello, Live, Pair, State } from "../api";
+import type { Drops, Frames, Hello, Live, LiveRow, Pair, State } from "../api";
 import { Ring } from "../ring";
 
 export type StreamEvent =
@@ -107,8 +107,9 @@ function greet(model: Model, hello: Hello): void {
   model.session = hello.session;
   model.hello = hello;
   model.ended = null;
-  if (model.pair && hello.pairs.some((pair) => samePair(pair, model.pair))) return;
-  if (moved || model.pair === null) model.pair = hello.default_pair;
+  // a pair that the next session does not have is given up for what that one has
+  if (moved && !hello.pairs.some((pair) => samePair(pair, model.pair))) model.pair = null;
+  model.pair ??= hello.default_pair;
 }
 
 /** The pair of the first rows is the pair of the page where nothing else has said it. */
@@ -198,24 +199,37 @@ export function apply(model: Model, event: StreamEvent): void {
   }
 }
 
-/** Take an answer of /api/live, which has neither energy nor drops nor offsets of its own pair's drops. */
-export function applyLive(model: Model, live: Live, pair: Pair): void {
-  if (live.session && model.session && live.session !== model.session) forget(model);
-  if (live.session) model.session = live.session;
-  const rows = live.rows.filter((row) => row.t_ms !== undefined && row.at !== undefined);
-  const none = rows.map(() => null);
+/** Take an answer of /api/live, which has everything but the drops one by one. */
+export function applyLive(model: Model, live: Live): void {
+  if (live.hello) greet(model, live.hello);
+  model.state = live.state;
+  if (!live.pair) return;
+  const column = <T>(of: (row: LiveRow) => T) => live.rows.map(of);
   addFrames(model, {
-    pair,
-    at: rows.map((row) => row.at!),
-    t_ms: rows.map((row) => row.t_ms!),
-    lat_ms: rows.map((row) => row.lat_ms),
-    power_w: rows.map((row) => row.power_w),
-    energy_j: none,
-    frame: none,
-    unc_ms: none,
-    why: rows.map((row) => (row.power_w === null ? "polled" : null)),
+    pair: live.pair,
+    at: column((row) => row.at),
+    t_ms: column((row) => row.t_ms),
+    lat_ms: column((row) => row.lat_ms),
+    power_w: column((row) => row.power_w),
+    energy_j: column((row) => row.energy_j),
+    frame: column((row) => row.frame),
+    unc_ms: column((row) => row.unc_ms),
+    why: column((row) => row.why),
     sim: model.hello?.sim ?? false,
   });
+}
+
+/** Return the pairs there are to choose from: those of the greeting, and those that turned up since. */
+export function pairsOf(hello: Hello | null, state: State | null): Pair[] {
+  const known = [...(hello?.pairs ?? [])];
+  for (const name of Object.keys(state?.dropped ?? {})) {
+    const stages = name.split(",");
+    // a stage with a comma cannot be told apart here; the next greeting names it
+    if (stages.length !== 2) continue;
+    const pair: Pair = [stages[0]!, stages[1]!];
+    if (!known.some((each) => samePair(each, pair))) known.push(pair);
+  }
+  return known;
 }
 
 /** Show another pair: its rows come with the next stream. */

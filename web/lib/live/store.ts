@@ -3,7 +3,7 @@
 /** The live page's state: the model beneath, what is shown of it, and the viewer's choices. */
 
 import { create } from "zustand";
-import { type Hello, type Pair, request, type SessionDetail, type State } from "../api";
+import type { Hello, Live, Pair, State } from "../api";
 import { isThresholds, load, save, type Thresholds } from "../prefs";
 import { Connection, type Status } from "./connection";
 import * as m from "./model";
@@ -40,6 +40,8 @@ interface LiveState {
   waiting: number;
   thresholds: Thresholds;
   ownThresholds: boolean;
+  /** The range held still while the pointer marks out a part of it. */
+  held: Range | null;
   cursor: number | null;
   view: View | null;
   figures: Figures | null;
@@ -60,6 +62,7 @@ export const useLive = create<LiveState>()(() => ({
   waiting: 0,
   thresholds: SERVER_THRESHOLDS,
   ownThresholds: false,
+  held: null,
   cursor: null,
   view: null,
   figures: null,
@@ -87,6 +90,11 @@ export function serverTime(): number | null {
   return serverNow && serverNow.now_ms + (performance.now() - serverNow.at);
 }
 
+function connected(): boolean {
+  const { kind } = get().status;
+  return kind === "open" || kind === "polling";
+}
+
 function newest(): number | null {
   const times = model.frames.column("t");
   return times.length ? times[times.length - 1]! : null;
@@ -97,14 +105,14 @@ export function edge(): number | null {
   if (model.frozen) return model.frozen.edge_ms;
   const last = newest();
   const now = serverTime();
-  const flowing = get().status.kind === "open" && model.ended === null;
+  const flowing = connected() && model.ended === null;
   if (last === null) return now;
   return flowing && now !== null && now - last < RUNNING_LAG_MS ? Math.max(now, last) : last;
 }
 
 function range(): Range | null {
-  const { zoom, window_ms } = get();
-  if (zoom) return zoom;
+  const { zoom, held, window_ms } = get();
+  if (zoom ?? held) return zoom ?? held;
   const to = edge();
   return to === null ? null : { from: to - window_ms, to };
 }
@@ -140,7 +148,7 @@ function draw(now: number): void {
 function tick(now: number): void {
   loop = requestAnimationFrame(tick);
   if (!stale && now - drawnAt < pace()) return;
-  const moving = !get().zoom && !model.frozen && get().status.kind === "open" && model.ended === null;
+  const moving = !get().zoom && !model.frozen && connected() && model.ended === null;
   const waited = model.frozen !== null && m.waiting(model) !== get().waiting;
   if (stale || moving || waited || (drawn !== model.revision && !model.frozen)) draw(now);
 }
@@ -149,78 +157,57 @@ function redraw(): void {
   stale = true;
 }
 
+function greeted(hello: Hello, before: string | null): void {
+  serverNow = { now_ms: hello.now_ms, at: performance.now() };
+  const moved = before !== null && before !== hello.session;
+  if (moved) {
+    if (!model.frozen) set({ zoom: null, cursor: null });
+    announce(hello.session ? `Session ${hello.session} has begun.` : "The session is gone.");
+  }
+  const own = load("thresholds", isThresholds);
+  set({ hello, pair: model.pair, ended: null, thresholds: own ?? hello.thresholds_ms, ownThresholds: own !== null });
+  // the line brings one pair only; if the page shows another by now, or any, it needs another line
+  if (connection?.pair && !m.samePair(connection.pair, model.pair)) connect();
+}
+
+function told(state: State): void {
+  serverNow = { now_ms: state.now_ms, at: performance.now() };
+  set({ state });
+}
+
 function heard(event: m.StreamEvent): void {
   const session = model.session;
   m.apply(model, event);
-  if (event.type === "hello") {
-    serverNow = { now_ms: event.data.now_ms, at: performance.now() };
-    if (session !== null && (event.data.reset || session !== event.data.session)) {
-      if (!model.frozen) set({ zoom: null, cursor: null });
-      announce(session === event.data.session ? "The session was rebuilt." : `Session ${event.data.session} has begun.`);
-    }
-    const own = load("thresholds", isThresholds);
-    set({ hello: event.data, pair: model.pair, ended: null, thresholds: own ?? event.data.thresholds_ms, ownThresholds: own !== null });
-  } else if (event.type === "state") {
-    serverNow = { now_ms: event.data.now_ms, at: performance.now() };
-    set({ state: event.data });
-  } else if (event.type === "end") {
+  if (event.type === "hello") greeted(event.data, session);
+  else if (event.type === "state") told(event.data);
+  else if (event.type === "end") {
     set({ ended: event.data.reason });
     announce("The session has ended.");
-  } else if (model.pair !== get().pair) {
-    set({ pair: model.pair });
-  }
+  } else if (model.pair !== get().pair) set({ pair: model.pair });
 }
 
-/** While polling, what the stream's hello would have said comes from the session's own page. */
-async function introduce(session: string): Promise<void> {
-  const detail = await request<SessionDetail>(`/api/sessions/${encodeURIComponent(session)}`).catch(() => null);
-  if (!detail || model.session !== session || get().status.kind !== "polling") return;
-  const hello: Hello = {
-    session,
-    node: detail.node ?? "",
-    open: detail.open,
-    sim: detail.sim,
-    sim_of: detail.sim_of,
-    pairs: detail.pairs.map(({ pair }) => pair),
-    default_pair: detail.pairs[0]?.pair ?? null,
-    thresholds_ms: [...SERVER_THRESHOLDS],
-    now_ms: newest() ?? 0,
-    version: detail.version ?? "",
-    clock: detail.clock,
-  };
-  model.hello = hello;
-  set({ hello });
+function polled(live: Live): void {
+  const session = model.session;
+  m.applyLive(model, live);
+  if (live.hello) greeted(live.hello, session);
+  told(live.state);
+  if (model.pair !== get().pair) set({ pair: model.pair });
 }
 
 function statusChanged(status: Status): void {
   const before = get().status.kind;
-  const gone = status.kind === "offline" || status.kind === "waiting";
+  const gone = status.kind === "offline";
   set({ status, lost_at: gone ? (get().lost_at ?? performance.now()) : status.kind === "connecting" ? get().lost_at : null });
   if (status.kind === before) return;
   if (status.kind === "offline" && before !== "connecting") announce("Disconnected from the server.");
   if (before === "offline" && !gone) announce("Connected again.");
-  if (status.kind === "polling") {
-    set({ state: null });
-    announce("The stream is blocked; the page asks once a second.");
-  }
+  if (status.kind === "polling") announce("The stream is blocked; the page asks once a second.");
   redraw();
 }
 
 function connect(): void {
   connection?.stop();
-  connection = new Connection(
-    {
-      status: statusChanged,
-      event: heard,
-      polled: (live) => {
-        const pair = model.pair ?? (["", ""] as Pair);
-        const known = model.hello?.session;
-        m.applyLive(model, live, pair);
-        if (live.session && live.session !== known) void introduce(live.session);
-      },
-    },
-    model.pair,
-  );
+  connection = new Connection({ status: statusChanged, event: heard, polled }, model.pair);
   void connection.run();
 }
 
@@ -281,6 +268,11 @@ export function zoomTo(zoom: Range | null): void {
   redraw();
 }
 
+/** Hold the shown range while the pointer is on it. */
+export function hold(held: boolean): void {
+  set({ held: held ? range() : null });
+}
+
 /** Zoom by a factor about the cursor, or the middle: below 1 is closer. */
 export function zoomBy(factor: number): void {
   const shown = range();
@@ -303,7 +295,9 @@ export function setThresholds(own: Thresholds | null): void {
   set({ thresholds: own ?? get().hello?.thresholds_ms ?? SERVER_THRESHOLDS, ownThresholds: own !== null });
 }
 
-/** Tell whether the line has been gone long enough to say so. */
-export function longLost(lost_at: number | null): boolean {
-  return lost_at !== null && performance.now() - lost_at > GRACE_MS;
+/** Return how long the line has been gone once that is worth saying; null while it holds, or is gone but a moment. */
+export function lostFor(): number | null {
+  const { lost_at } = get();
+  const gone = lost_at === null ? 0 : performance.now() - lost_at;
+  return gone > GRACE_MS ? gone : null;
 }

@@ -96,6 +96,8 @@ export interface Figure {
 }
 
 export interface Figures {
+  /** The view that the figures are of. */
+  of: View;
   current: Figure;
   min: Figure;
   max: Figure;
@@ -160,6 +162,7 @@ export function figuresOf(view: View): Figures {
   const newest = view.lat.length ? real(view.lat[view.lat.length - 1]!) : null;
   const energies = stats.summary(energy.whole);
   return {
+    of: view,
     current: { ...average, value: newest, trend: newest === null || average.value === null ? null : newest - average.value },
     min: figure(lat, (ordered) => ordered[0] ?? NaN),
     max: figure(lat, (ordered) => ordered[ordered.length - 1] ?? NaN),
