@@ -2,9 +2,8 @@
 
 import { FolderX } from "lucide-react";
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { CopyText } from "@/components/common/copy-text";
 import { Disconnected, Notice } from "@/components/common/notice";
-import { ButtonLink, Card, EmptyState, ErrorState, Skeleton } from "@/components/ui";
+import { ButtonLink, Card, Command, EmptyState, ErrorState, Skeleton } from "@/components/ui";
 import type { Latency, SessionDetail } from "@/lib/api";
 import { clockTime, count } from "@/lib/format";
 import { type Range, latencyUrl, sessionUrl } from "@/lib/history/urls";
@@ -164,7 +163,7 @@ function Notices({ session, failure, reading }: { session: SessionDetail; failur
 
 function NoFrames({ session }: { session: SessionDetail }) {
   return (
-    <EmptyState title="No paired frames in this session" action={<CopyText text={`muxd --session ${session.id} --pair ingress encoded`} />}>
+    <EmptyState title="No paired frames in this session" action={<Command>{`muxd --session ${session.id} --pair ingress encoded`}</Command>}>
       {session.open
         ? "Frames show here as soon as muxd has paired the first. What it needs is a collector of stages, and the pair's names:"
         : "It was recorded without stages, or never given to muxd. If there are stages in it, this pairs them:"}
