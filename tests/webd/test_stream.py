@@ -23,6 +23,7 @@ from benchlab.log.writer import LogWriter
 from benchlab.session import Session, new_session, open_session
 from support.cx_sessions import MS, PAIR, START_NS, Recording, drop, frame, steady
 from support.processes import Start, until
+from support.web_api import fits
 from support.web_viewers import Viewer, Webd, events, quoted, recorded
 from webd.desk import Desk
 from webd.live import feed as feed_module
@@ -48,6 +49,8 @@ def look() -> Iterator[Look]:
     for viewer in viewers:
         viewer.close()
         assert not viewer.problem
+        for name, content in viewer.seen:
+            fits(name.capitalize(), content)
 
 
 class Frames(Thread):
