@@ -34,7 +34,7 @@ export default function Layout({ children }: { children: ReactNode }) {
       </head>
       <body>
         <Header />
-        <main id="main" tabIndex={-1} className="mx-auto max-w-[112rem] px-4 py-4 outline-none sm:px-6 sm:py-6">
+        <main id="main" tabIndex={-1} className="mx-auto max-w-[140rem] px-4 py-4 outline-none sm:px-6 sm:py-6">
           {children}
         </main>
       </body>

@@ -13,7 +13,7 @@ function known(value: Value): value is number {
 export function number(value: Value, digits = 3): string {
   if (!known(value)) return ABSENT;
   const size = Math.abs(value);
-  const whole = size < 1 ? 0 : Math.floor(Math.log10(size)) + 1;
+  const whole = size < 1 ? 1 : Math.floor(Math.log10(size)) + 1;
   const decimals = Math.max(0, Math.min(digits, digits - whole));
   return value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }

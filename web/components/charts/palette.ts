@@ -18,6 +18,8 @@ export interface Palette {
   warn: string;
   bad: string;
   font: string;
+  /** How much larger than usual the page's type is; 1 but on very large screens. */
+  zoom: number;
 }
 
 export type LineColor = "latency" | "power" | "neutral";
@@ -39,6 +41,7 @@ function read(): Palette {
     warn: value("--warn"),
     bad: value("--bad"),
     font: getComputedStyle(document.body).fontFamily,
+    zoom: parseFloat(style.fontSize) / 16 || 1,
   };
 }
 

@@ -18,7 +18,7 @@ export interface PercentilesProps {
   className?: string;
 }
 
-const TICKS = [0, 50, 75, 90, 95, 99, 99.9, 99.99, 99.999];
+const TICKS = [0, 50, 90, 95, 99, 99.9, 99.99, 99.999];
 const AXES: AxisSpec[] = [
   {
     scale: "x",
@@ -27,7 +27,7 @@ const AXES: AxisSpec[] = [
     splits: ([, end], room) => {
       let before = -Infinity;
       return TICKS.map(tailPosition).filter((at) => {
-        const fits = at <= end + 1e-9 && ((at - before) / end) * room > 34;
+        const fits = at <= end + 1e-9 && ((at - before) / end) * room > 26;
         if (fits) before = at;
         return fits;
       });

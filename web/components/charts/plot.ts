@@ -26,6 +26,7 @@ export interface AxisSpec {
 export interface Pen {
   context: CanvasRenderingContext2D;
   palette: Palette;
+  /** Canvas pixels of what is drawn one pixel wide. */
   ratio: number;
   left: number;
   top: number;
@@ -88,17 +89,17 @@ function axis(spec: AxisSpec, now: () => Now): uPlot.Axis {
   return {
     scale: spec.scale,
     side: SIDE[spec.side],
-    size: spec.size,
+    size: spec.size * now().spec.palette.zoom,
     gap: 6,
-    space: spec.space ?? 40,
-    font: `${FONT_PX}px ${now().spec.palette.font}`,
+    space: (spec.space ?? 40) * now().spec.palette.zoom,
+    font: `${FONT_PX * now().spec.palette.zoom}px ${now().spec.palette.font}`,
     stroke: () => spec.color?.(now().spec.palette) ?? now().spec.palette.ink3,
     grid: { show: spec.grid ?? true, stroke: () => now().spec.palette.grid, width: 1 },
     ticks: { show: false },
     ...(spec.splits && {
       splits: (u: uPlot) => {
         const room = spec.side === "bottom" ? u.over.clientWidth : u.over.clientHeight;
-        return spec.splits!(now().spans[spec.scale]!, room);
+        return spec.splits!(now().spans[spec.scale]!, room / now().spec.palette.zoom);
       },
     }),
     values: (_u: uPlot, splits: number[]) => {
@@ -113,7 +114,7 @@ function pen(u: uPlot, palette: Palette): Pen {
   return {
     context: u.ctx,
     palette,
-    ratio: uPlot.pxRatio,
+    ratio: uPlot.pxRatio * palette.zoom,
     left,
     top,
     width,

@@ -226,9 +226,9 @@ function drawLine(pen: Pen, props: TimeChartProps, line: Line, lane: Lane, scrat
   context.fillStyle = gradient;
   context.fill(area);
   if (banded) {
-    context.fillStyle = fade(color, 0.35);
+    context.fillStyle = fade(color, 0.3);
     context.fill(band);
-    context.strokeStyle = fade(color, 0.5);
+    context.strokeStyle = fade(color, 0.4);
     context.lineWidth = 0.75 * ratio;
     context.stroke(band);
   }

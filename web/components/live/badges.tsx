@@ -87,7 +87,7 @@ function ClockBadge() {
   const clock = useLive((s) => s.hello?.clock);
   const session = useLive((s) => s.hello?.session);
   if (!clock || !session) return null;
-  const within = clock.unc_ms === null ? "uncertainty unknown" : `±${format.number(clock.unc_ms, 2)} ms`;
+  const within = clock.unc_ms === null ? "uncertainty unknown" : `±${format.number(clock.unc_ms, 3)} ms`;
   if (clock.synchronized === false) return <Badge tone="warn" icon={ClockAlert} title="The recording machine's clock is not synchronised">clock free, {within}</Badge>;
   if (clock.synchronized === null) return <Badge icon={Clock} title="It is not known whether the recording machine's clock is synchronised">clock {within}</Badge>;
   return <Badge icon={Clock} title="The recording machine's clock is synchronised">clock {within}</Badge>;

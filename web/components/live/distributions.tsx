@@ -9,7 +9,7 @@ import { type Figures, absentPower } from "@/lib/live/view";
 import { extent } from "@/lib/scale";
 import { histogram, nearest, percentile, percentileCurve, rankOf } from "@/lib/stats";
 
-const SIDE = "h-52 min-[2400px]:h-64";
+const SIDE = "h-52";
 
 /** The row under the cursor, whichever chart the pointer is on. */
 function useRow(figures: Figures): number {

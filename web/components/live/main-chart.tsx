@@ -41,7 +41,7 @@ function Readout({ view }: { view: View }) {
   if (i < 0) return <>{format.clockTime(view.from)} – {format.clockTime(view.to)}, {format.duration(view.to - view.from)}</>;
   const unc = view.unc[i]!;
   const parts = [
-    `${format.text(format.latency(view.lat[i]))}${Number.isNaN(unc) ? "" : ` ±${format.number(unc, 2)}`}`,
+    `${format.text(format.latency(view.lat[i]))}${Number.isNaN(unc) ? "" : ` ±${format.number(unc, 3)}`}`,
     Number.isNaN(view.power[i]!) ? `power absent: ${format.why(view.words[view.why[i]!])}` : format.text(format.power(view.power[i])),
     Number.isNaN(view.energy[i]!) ? null : format.text(format.energy(view.energy[i])),
     Number.isNaN(view.frame[i]!) ? null : `frame ${view.frame[i]}`,

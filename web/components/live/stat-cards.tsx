@@ -34,8 +34,8 @@ const HALVES = "newer half of the window against the older half";
 
 type Show = (value: number | null) => format.Quantity;
 
-function Trend({ figure, show, against }: { figure: Figure; show: Show; against: string }) {
-  if (figure.trend === null) return <span className="text-ink-3">no trend yet</span>;
+function Trend({ figure, show, against, short = false }: { figure: Figure; show: Show; against: string; short?: boolean }) {
+  if (figure.trend === null) return short ? null : <span className="text-ink-3">no trend yet</span>;
   const { value, unit } = show(Math.abs(figure.trend));
   const flat = Number(value) === 0;
   const Icon = flat ? Minus : figure.trend > 0 ? TrendingUp : TrendingDown;
@@ -44,7 +44,7 @@ function Trend({ figure, show, against }: { figure: Figure; show: Show; against:
       <Icon aria-hidden className="size-3.5 shrink-0" />
       <span className="sr-only">{against}: </span>
       {flat ? "" : figure.trend > 0 ? "+" : "−"}
-      {value} {unit}
+      {value} <span className={cn(short && "sr-only")}>{unit}</span>
     </span>
   );
 }
@@ -137,12 +137,12 @@ function PowerCard({ figures }: { figures: Figures }) {
           avg <span data-power-avg>{format.text(format.power(figures.power.value))}</span>
         </span>
       }
-      sign={<span className="figures text-label"><Trend figure={figures.power} show={format.power} against={HALVES} /></span>}
+      sign={<span className="figures text-label"><Trend short figure={figures.power} show={format.power} against={`W, ${HALVES}`} /></span>}
     />
   );
 }
 
-const GRID = "grid grid-cols-2 gap-3 sm:grid-cols-4 sm:gap-4 min-[1400px]:grid-cols-8 min-[1400px]:gap-3 2xl:gap-4";
+const GRID = "grid grid-cols-2 gap-3 sm:grid-cols-4 sm:gap-4 min-[87rem]:grid-cols-8 min-[87rem]:gap-3 2xl:gap-4";
 
 /** The eight figures of the window, each with its course, its trend and how many readings it is made of. */
 export function StatCards() {
@@ -150,7 +150,7 @@ export function StatCards() {
   if (!figures) return <StatSkeletons />;
   return (
     <dl className={GRID} aria-label="Figures of the window">
-      <LatencyCard name="current" label="Latency now" figure={figures.current} against="against the window's average" />
+      <LatencyCard name="current" label="Current" figure={figures.current} against="against the window's average" />
       <LatencyCard name="min" label="Minimum" figure={figures.min} />
       <LatencyCard name="max" label="Maximum" figure={figures.max} />
       <LatencyCard name="avg" label="Average" figure={figures.mean} />

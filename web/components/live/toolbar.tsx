@@ -42,7 +42,7 @@ function PairSelect() {
 function PauseButton() {
   const paused = useLive((s) => s.paused);
   const waiting = useLive((s) => s.waiting);
-  const shown = useLive((s) => s.view !== null);
+  const shown = useLive((s) => s.paused || (s.view?.t.length ?? 0) > 0);
   return (
     <Button variant={paused ? "primary" : "plain"} icon={paused ? Play : Pause} disabled={!shown} onClick={togglePause} title={paused ? "Go on (Space)" : "Pause (Space)"} className="figures">
       {paused ? "Resume" : "Pause"}

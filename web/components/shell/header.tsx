@@ -30,7 +30,7 @@ export function Header() {
       <a href="#main" className="sr-only rounded-control bg-solid px-3 py-2 focus:not-sr-only focus:absolute focus:top-2 focus:left-2 focus:z-40">
         Skip to content
       </a>
-      <div className="mx-auto flex h-14 max-w-[112rem] items-center gap-3 px-4 sm:gap-6 sm:px-6">
+      <div className="mx-auto flex h-14 max-w-[140rem] items-center gap-3 px-4 sm:gap-6 sm:px-6">
         <Link href="/" className="flex items-center gap-2 rounded-control font-semibold tracking-tight" aria-label="BenchLab, live page">
           <Mark />
           <span className="hidden text-title sm:inline">BenchLab</span>
