@@ -25,6 +25,7 @@ from benchmarks.table import Section
 FPS = 60
 BACKLOG_S = 900
 SETTLE_S = 4.0
+SETTLE_EACH_S = 0.1  # until each has what is past
 START_S = 30.0
 VIEWERS = (0, 1, 10, 100)
 TIMED = 10
@@ -38,7 +39,7 @@ def viewers(seconds: float) -> list[Section]:
     delays_ms: list[float] = []
     for count in VIEWERS:
         with Dashboard() as dashboard, dashboard.looking_on(count):
-            time.sleep(SETTLE_S)
+            time.sleep(SETTLE_S + SETTLE_EACH_S * count)
             dashboard.delays_ms.clear()
             watched = Watched(dashboard.process.pid)
             time.sleep(seconds)

@@ -18,12 +18,12 @@ from starlette.routing import BaseRoute, Route
 from benchlab import __version__
 from webd import openapi, remarks, sources
 from webd.desk import Desk
-from webd.errors import Refusal, answer_error, answer_failure, answer_refusal
+from webd.errors import Refusal, answer_error, answer_refusal
 from webd.history import routes as history
 from webd.live import routes as live
 from webd.live.hub import Hub
 from webd.pages import CHECKOUT, Pages
-from webd.security import Access, Guard
+from webd.security import Access, Guard, answer_failure
 
 GZIP_FROM = 1024
 GZIP_LEVEL = 4

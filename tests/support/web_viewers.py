@@ -129,7 +129,7 @@ class Viewer(Thread):
 
     def _connect(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
+        headers = {"Accept-Encoding": "gzip", **({"Last-Event-ID": self.last_id} if self.last_id else {})}
         try:
             connection.request("GET", f"/api/stream{self.query}", headers=headers)
             response = connection.getresponse()

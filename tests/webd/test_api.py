@@ -141,6 +141,7 @@ def test_what_fails_inside_is_told_as_json_and_without_its_insides(
         response = client.get("/api/sources")
     assert response.status_code == 500
     assert "secret" not in fits("Error", response.json())["error"]
+    assert response.headers["content-security-policy"]
 
 
 def source_of(found: Any, name: str) -> Any:

@@ -23,7 +23,7 @@ from benchlab.log.writer import LogWriter
 from benchlab.session import Session, new_session, open_session
 from support.cx_sessions import MS, PAIR, START_NS, Recording, drop, frame, steady
 from support.processes import Start, until
-from support.web_api import fits
+from support.web_api import fits, served
 from support.web_viewers import Viewer, Webd, events, quoted, recorded
 from webd.desk import Desk
 from webd.live import feed as feed_module
@@ -296,6 +296,14 @@ def test_open_streams_do_not_hold_up_the_end(tmp_path: Path, start: Start, look:
     viewers = [look(webd) for _ in range(5)]
     until(lambda: all(viewer.rows for viewer in viewers))
     assert webd.stop() == 0
+
+
+def test_one_stream_too_many_is_refused_and_may_come_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webd.live.routes.MOST_VIEWERS", 0)
+    with served(tmp_path) as client:
+        response = client.get("/api/stream")
+    assert response.status_code == 429
+    assert response.headers["retry-after"]
 
 
 REFUSED = [
