@@ -23,6 +23,19 @@ export function sorted(values: Float64Array): Float64Array {
   return kept.subarray(0, n).sort();
 }
 
+/** Return the values of arrays in ascending order as one array in ascending order; much cheaper than sorting anew. */
+export function merged(parts: readonly Float64Array[]): Float64Array {
+  if (parts.length < 2) return parts[0] ?? new Float64Array();
+  const middle = parts.length >> 1;
+  const a = merged(parts.slice(0, middle));
+  const b = merged(parts.slice(middle));
+  const out = new Float64Array(a.length + b.length);
+  let i = 0;
+  let j = 0;
+  for (let k = 0; k < out.length; k++) out[k] = j >= b.length || (i < a.length && a[i]! <= b[j]!) ? a[i++]! : b[j++]!;
+  return out;
+}
+
 /** Return the `p`-th percentile, 0 to 100, of values in ascending order; NaN of none. */
 export function percentile(ordered: Float64Array, p: number): number {
   if (!(p >= 0 && p <= 100)) throw new RangeError(`percentile ${p}: expected 0 to 100`);
@@ -114,10 +127,12 @@ export function histogram(ordered: Float64Array, target = 36): Bins | null {
   const spread = p99 - low;
   const over = max > p99 + Math.max(spread, Math.abs(p99) * 0.1);
   const high = over ? p99 + spread * 0.35 : max;
-  const span = high - low || Math.max(Math.abs(high) * 0.02, 0.01);
-  const step = niceStep(span / target);
-  const first = Math.floor(low / step + 1e-9);
-  const bins = Math.max(1, Math.floor(high / step + 1e-9) - first + 1);
+  const equal = high === low;
+  const step = equal ? niceStep(Math.max(Math.abs(high) * 0.01, 0.001)) : niceStep((high - low) / target);
+  // equal values stand in the middle of some empty bins, which shows their size
+  const beside = equal ? 6 : 0;
+  const first = Math.floor(low / step + 1e-9) - beside;
+  const bins = Math.floor(high / step + 1e-9) - first + 1 + beside;
   const edges = Float64Array.from({ length: bins + 1 }, (_, i) => (first + i) * step);
   const counts = new Float64Array(bins);
   for (const value of ordered) {

@@ -29,6 +29,11 @@ describe("absent values", () => {
     expect(stats.countOf(values)).toBe(3);
     expect(stats.mean(of(NaN))).toBeNaN();
   });
+  it("merge to what sorting all of them gives", () => {
+    const parts = [of(3, 1, 2), of(), of(5, NaN, 2), of(0), of(9, 4)].map(stats.sorted);
+    expect([...stats.merged(parts)]).toEqual([0, 1, 2, 2, 3, 4, 5, 9]);
+    expect([...stats.merged([])]).toEqual([]);
+  });
   it("do not disturb the values they were sorted from", () => {
     const values = of(3, 1);
     stats.sorted(values);

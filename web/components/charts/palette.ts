@@ -24,9 +24,14 @@ export interface Palette {
 
 export type LineColor = "latency" | "power" | "neutral";
 
+/** Return #rrggbb for the #rgb that a minifier makes of it. */
+export function longHex(color: string): string {
+  return /^#[0-9a-f]{3}$/i.test(color) ? `#${[...color.slice(1)].map((digit) => digit + digit).join("")}` : color;
+}
+
 function read(): Palette {
   const style = getComputedStyle(document.documentElement);
-  const value = (name: string) => style.getPropertyValue(name).trim();
+  const value = (name: string) => longHex(style.getPropertyValue(name).trim());
   return {
     ink: value("--ink"),
     ink3: value("--ink-3"),

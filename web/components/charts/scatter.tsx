@@ -35,13 +35,14 @@ function points(pen: Pen, x: Float64Array, y: Float64Array): void {
   const py = pen.place("y");
   context.fillStyle = palette.latency;
   if (x.length <= FEW) {
-    context.globalAlpha = 0.5;
+    context.globalAlpha = x.length < 100 ? 0.8 : 0.5;
+    const radius = (x.length < 100 ? 3 : 2) * ratio;
     const dots = new Path2D();
     for (let i = 0; i < x.length; i++) {
       if (Number.isNaN(x[i]!) || Number.isNaN(y[i]!)) continue;
       const at = px(x[i]!);
-      dots.moveTo(at, py(y[i]!));
-      dots.arc(at, py(y[i]!), 2 * ratio, 0, 2 * Math.PI);
+      dots.moveTo(at + radius, py(y[i]!));
+      dots.arc(at, py(y[i]!), radius, 0, 2 * Math.PI);
     }
     context.fill(dots);
     context.globalAlpha = 1;

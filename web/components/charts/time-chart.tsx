@@ -152,7 +152,7 @@ function tag(pen: Pen, text: string, x: number, y: number): void {
   const { context, palette, ratio } = pen;
   context.font = `${10.5 * ratio}px ${palette.font}`;
   const width = context.measureText(text).width + 10 * ratio;
-  context.fillStyle = palette.surface;
+  context.fillStyle = fade(palette.surface, 0.75);
   context.beginPath();
   context.roundRect(x, y - 8 * ratio, width, 16 * ratio, 8 * ratio);
   context.fill();
@@ -190,14 +190,16 @@ function drawLine(pen: Pen, props: TimeChartProps, line: Line, lane: Lane, scrat
   const stroke = new Path2D();
   const area = new Path2D();
   const band = new Path2D();
+  const dots = new Path2D();
   const banded = dense || line.low !== undefined;
   for (let first = 0; first < mean.n; ) {
     let last = first + 1;
     while (last < mean.n && !mean.cut[last]) last += 1;
     if (last - first === 1) {
       const px = x(mean.x[first]!);
-      stroke.moveTo(px - 1.5 * ratio, y(mean.mean[first]!));
-      stroke.lineTo(px + 1.5 * ratio, y(mean.mean[first]!));
+      const py = y(mean.mean[first]!);
+      dots.moveTo(px + 2.5 * ratio, py);
+      dots.arc(px, py, 2.5 * ratio, 0, 2 * Math.PI);
       if (banded) band.rect(px - ratio, y(high[first]!), 2 * ratio, y(low[first]!) - y(high[first]!));
     } else {
       area.moveTo(x(mean.x[first]!), floor);
@@ -237,6 +239,8 @@ function drawLine(pen: Pen, props: TimeChartProps, line: Line, lane: Lane, scrat
   context.lineJoin = "round";
   context.lineCap = "round";
   context.stroke(stroke);
+  context.fillStyle = color;
+  context.fill(dots);
 }
 
 /** Dropped frames stand as marks along the top: a triangle and a thin line down. */

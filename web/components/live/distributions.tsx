@@ -9,7 +9,7 @@ import { type Figures, absentPower } from "@/lib/live/view";
 import { extent } from "@/lib/scale";
 import { histogram, nearest, percentile, percentileCurve, rankOf } from "@/lib/stats";
 
-const SIDE = "h-52";
+const SIDE = "h-[clamp(13rem,20dvh,22rem)]";
 
 /** The row under the cursor, whichever chart the pointer is on. */
 function useRow(figures: Figures): number {
@@ -97,7 +97,7 @@ export function PercentileCard({ figures }: { figures: Figures }) {
   const row = useRow(figures);
   const [hovered, setHovered] = useState<number | null>(null);
   const { ordered } = figures;
-  const curve = useMemo(() => percentileCurve(ordered), [ordered]);
+  const curve = useMemo(() => (ordered.length > 1 ? percentileCurve(ordered) : null), [ordered]);
   const highlight = useMemo(() => {
     if (!curve) return null;
     const last = curve.p[curve.p.length - 1]!;
@@ -112,7 +112,7 @@ export function PercentileCard({ figures }: { figures: Figures }) {
       {curve ? (
         <Percentiles label={`Percentile curve of ${ordered.length} latencies`} curve={curve} thresholds={thresholds} highlight={highlight} onHover={setHovered} className={SIDE} />
       ) : (
-        <Blank>No frame in this range</Blank>
+        <Blank>{ordered.length ? "A curve needs two frames" : "No frame in this range"}</Blank>
       )}
     </Card>
   );

@@ -70,7 +70,7 @@ function Body() {
     <>
       {gone !== null && <LostLine gone={gone} />}
       <ResetNote />
-      <div className={cn("flex flex-col gap-3 transition-[filter,opacity] duration-150 sm:gap-4", gone !== null && "opacity-60 grayscale")}>
+      <div className={cn("flex flex-col gap-3 transition-[filter,opacity] duration-150 sm:gap-4", gone !== null && "opacity-90 grayscale")}>
         <StatCards />
         <div className="grid gap-3 sm:gap-4 lg:grid-cols-3">
           <MainChart />

@@ -127,7 +127,7 @@ function slices(view: View, column: Float64Array, count: number): Float64Array[]
   return cuts.slice(1).map((cut, i) => column.subarray(cuts[i]!, cut));
 }
 
-type Measure = (ordered: Float64Array) => number;
+type Measure = (values: Float64Array) => number;
 
 interface Parts {
   whole: Float64Array;
@@ -136,31 +136,32 @@ interface Parts {
 }
 
 function parts(view: View, column: Float64Array): Parts {
-  return {
-    whole: stats.sorted(column),
-    halves: slices(view, column, 2).map(stats.sorted),
-    thin: slices(view, column, SLICES).map(stats.sorted),
-  };
+  return { whole: column, halves: slices(view, column, 2), thin: slices(view, column, SLICES) };
+}
+
+/** The same in ascending order; only the slices are sorted. */
+function orderedParts(view: View, column: Float64Array): Parts {
+  const thin = slices(view, column, SLICES).map(stats.sorted);
+  const halves = [thin.slice(0, SLICES / 2), thin.slice(SLICES / 2)].map(stats.merged);
+  return { whole: stats.merged(halves), halves, thin };
 }
 
 function figure({ whole, halves, thin }: Parts, measure: Measure): Figure {
   const [older, newer] = halves.map(measure);
   return {
-    value: whole.length ? real(measure(whole)) : null,
-    n: whole.length,
+    value: real(measure(whole)),
+    n: stats.countOf(whole),
     trend: real(newer! - older!),
-    spark: Float64Array.from(thin, (slice) => (slice.length ? measure(slice) : NaN)),
+    spark: Float64Array.from(thin, measure),
   };
 }
 
 /** Return every figure of a view. */
 export function figuresOf(view: View): Figures {
-  const lat = parts(view, view.lat);
-  const power = parts(view, view.power);
-  const energy = parts(view, view.energy);
+  const lat = orderedParts(view, view.lat);
   const average = figure(lat, stats.mean);
   const newest = view.lat.length ? real(view.lat[view.lat.length - 1]!) : null;
-  const energies = stats.summary(energy.whole);
+  const energies = stats.summary(stats.sorted(view.energy));
   return {
     of: view,
     current: { ...average, value: newest, trend: newest === null || average.value === null ? null : newest - average.value },
@@ -169,10 +170,10 @@ export function figuresOf(view: View): Figures {
     mean: average,
     p95: figure(lat, (ordered) => stats.percentile(ordered, 95)),
     p99: figure(lat, (ordered) => stats.percentile(ordered, 99)),
-    power: figure(power, stats.mean),
-    energy: figure(energy, stats.mean),
+    power: figure(parts(view, view.power), stats.mean),
+    energy: figure(parts(view, view.energy), stats.mean),
     latencies: stats.summary(lat.whole),
-    powers: stats.summary(power.whole),
+    powers: stats.summary(stats.sorted(view.power)),
     energies,
     energy_total: energies ? energies.mean * energies.n : null,
     ordered: lat.whole,
