@@ -26,10 +26,16 @@ is_new_enough() {
     version=$("$1" --version 2>/dev/null) && [[ $version =~ ^v([0-9]+) ]] && ((BASH_REMATCH[1] >= OLDEST_NODE))
 }
 
+has_node() {
+    local node
+    node=$(type -P node) && is_new_enough "$node" && type -P npm >/dev/null
+}
+
 # Prints the folder of a Node that is new enough, with its npm; installs one into .venv if the machine has none.
 find_node() {
     local node
-    if node=$(type -P node) && is_new_enough "$node" && type -P npm >/dev/null; then
+    if has_node; then
+        node=$(type -P node)
         printf '%s\n' "${node%/*}"
         return
     fi
@@ -42,7 +48,8 @@ find_node() {
 run_npm() {
     local log=$VENV/web.log
     (cd -- "$WEB" && NEXT_TELEMETRY_DISABLED=1 exec npm "$@") >"$log" 2>&1 </dev/null && return
-    no_web "npm $*: $(grep -m 1 -iE 'error' "$log" || tail -n 1 "$log") (all it said: $log)"
+    say "npm $*: $(grep -m 1 -iE 'error' "$log" || tail -n 1 "$log") (all it said: $log)"
+    return 1
 }
 
 install_packages() {
@@ -67,4 +74,11 @@ build_web() (
     web_is_built && return
     folder=$(find_node) || { no_web "it needs Node.js $OLDEST_NODE or newer, with npm (https://nodejs.org)"; return; }
     build_with "$folder"
+)
+
+# The dashboard's own tests and lints.
+check_web() (
+    folder=$(find_node) || return
+    PATH=$folder:$PATH
+    run_npm test && run_npm run lint
 )

@@ -19,14 +19,6 @@ Visit = Callable[..., Visitor]
 SHOTS = "BENCHLAB_SCREENSHOTS"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all tests of this folder in one worker."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 def missing(message: str) -> None:
     """Fail in CI, skip elsewhere."""
     if in_ci():
@@ -58,8 +50,11 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def visit(chromium: Any) -> Iterator[Visit]:
-    """Open a page as ``visit(webd, width=390, theme="dark")``; at the end of the test every one is judged."""
+def visit(chromium: Any, serve: object) -> Iterator[Visit]:
+    """Open a page as ``visit(webd, width=390, theme="dark")``; at the end of the test every one is judged.
+
+    ``serve`` is asked for so that pages are closed before their webd is stopped.
+    """
     visitors: list[Visitor] = []
     contexts = []
 

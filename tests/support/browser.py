@@ -128,19 +128,20 @@ class Visitor:
     def open_session(self, name: str, query: str = "") -> Page:
         return self.open(f"/sessions/?id={quote(name, safe='')}{query}")
 
-    def expect_lost_connection(self) -> None:
-        """Forgive what the browser itself logs of requests that nobody answered; nothing else."""
-        refused = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED")
-        self.errors = [said for said in self.errors if not any(word in said for word in refused)]
+    def forgive(self, *words: str) -> None:
+        """Drop what the browser itself logs of requests that a test made fail; nothing else."""
+        self.errors = [said for said in self.errors if not any(word in said for word in words)]
 
-    def expect_status(self, status: int) -> None:
-        """Forgive what the browser itself logs of answers with this status."""
-        self.errors = [said for said in self.errors if f"status of {status}" not in said]
+    def forgive_lost_connection(self) -> None:
+        self.forgive("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED")
+
+    def forgive_status(self, status: int) -> None:
+        self.forgive(f"status of {status}")
 
     def judge(self) -> None:
         """Fail for what a page must never do."""
-        assert self.strangers == []
-        assert self.errors == []
+        assert not self.strangers, self.strangers
+        assert not self.errors, self.errors
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -171,17 +172,6 @@ def aligned_rows(session: Path, pair: Sequence[str] = ("ingress", "encoded")) ->
     lines = (session / "aligned" / "latency.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     return [row for row in rows if row["source"] == "metric.latency" and row["kv"]["pair"] == list(pair)]
-
-
-def newest_source_ns(folder: Path) -> int:
-    """Return when the newest source of the dashboard was written."""
-    skipped = {"node_modules", ".next", "out"}
-    newest = 0
-    for path in folder.iterdir():
-        if path.name not in skipped:
-            files = path.rglob("*") if path.is_dir() else [path]
-            newest = max([newest, *(file.stat().st_mtime_ns for file in files if file.is_file())])
-    return newest
 
 
 def why_not_built() -> str | None:

@@ -61,7 +61,7 @@ class Feed:
         self._news = asyncio.Event()
         self._state_s = 0.0
         self._must_load = False
-        self._again = False
+        self._told = ""
         self._task = asyncio.create_task(self._follow())
 
     @property
@@ -176,11 +176,12 @@ class Feed:
         try:
             await self._load()
             while not self.ended:
-                self._look()
+                more_is_likely = self._look()
                 if self._must_load:
                     await self._load()
-                await asyncio.sleep(LEAST_GAP_S)
-                if not self._again:
+                elif more_is_likely:  # then the next look finds something too: cheaper than to be woken for it
+                    await asyncio.sleep(LEAST_GAP_S)
+                else:
                     await wake.wait(max(0.0, self._state_s + STATE_S - time.monotonic()))
         except Exception:
             log.exception("following session %s failed: its viewers are sent away", self.name)
@@ -203,10 +204,10 @@ class Feed:
         self.ready.set()
         self.tell()
 
-    def _look(self) -> None:
-        """Take what has come, and see to what is due every second."""
+    def _look(self) -> bool:
+        """Take what has come, and see to what is due every second; return whether there was anything."""
         assert self._tail is not None
-        self._again, start = False, self.end
+        rewinds, start = self.rewinds, self.end
         for change in self._tail.read():
             self._take(change)
         if time.monotonic() - self._state_s >= STATE_S:
@@ -215,10 +216,11 @@ class Feed:
                 self._take(change)
             self._see_to_it()
         if self._must_load or self.end <= start:
-            return
+            return self.rewinds != rewinds  # what replaces the withdrawn rows is there already, or comes soon
         parts = list(rows_between(self.ring, start, self.end))
         if parts:
             self._send(Message(parts, self._tail.cursor()))
+        return True
 
     def _take(self, change: object) -> None:
         if isinstance(change, Rows):
@@ -227,7 +229,6 @@ class Feed:
         elif isinstance(change, Rewound):
             self.ring.rewind(change.at)
             self.rewinds += 1
-            self._again = True  # what replaces them is there already, or comes soon
             self._send(Message([(None, event("rewind", {"at": change.at}))], self.cursor_at(change.at)))
         elif isinstance(change, Restarted):
             self._must_load = True
@@ -239,6 +240,9 @@ class Feed:
             return
         if self._session is not None:
             self._session.reload()
+        if self._tail and self._tail.problem != self._told:
+            self._told = self._tail.problem
+            log.warning("%s", self._told or f"{self._tail.path} can be read again")
         self._send(Message([(None, event("state", self.state()))]))
         vouched = self._tail.vouched if self._tail else None
         if not self.is_open() and (vouched is None or vouched.final or self._muxd() != "live"):

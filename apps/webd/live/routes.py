@@ -32,7 +32,6 @@ class LiveRoutes:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._viewers = 0
 
     async def live(self, request: Request) -> Response:
         """Return the last rows of the session that is shown; with ``since`` those behind a cursor, and more of each."""
@@ -57,7 +56,7 @@ class LiveRoutes:
         wanted = Wanted(folder, pair_of(request), seconds_of(query.get("backfill_s")), cursor)
         if folder is not None and cursor is not None and await self._is_over(wanted):
             return Response(status_code=204)  # tells a browser not to come back
-        if self._viewers >= MOST_VIEWERS:
+        if self._hub.viewers >= MOST_VIEWERS:
             raise Refusal(429, f"found {MOST_VIEWERS} streams already", headers={"Retry-After": "5"})
         return EventStream(self._hub, wanted)
 

@@ -47,11 +47,13 @@ class EventStream(Response):
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body"})
             return
+        self._hub.viewers += 1
         viewing = asyncio.create_task(_Viewer(self._hub, self._wanted, send).run())
         leaving = asyncio.create_task(_left(receive))
         try:
             await asyncio.wait({viewing, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._hub.viewers -= 1
             viewing.cancel()
             leaving.cancel()
             results = await asyncio.gather(viewing, leaving, return_exceptions=True)

@@ -3,9 +3,8 @@
 import { FolderClock, Search, SearchX } from "lucide-react";
 import Link from "next/link";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
-import { CopyText } from "@/components/common/copy-text";
 import { Disconnected } from "@/components/common/notice";
-import { Button, Card, EmptyState, ErrorState, Skeleton } from "@/components/ui";
+import { Button, Card, Command, EmptyState, ErrorState, Skeleton } from "@/components/ui";
 import type { Session, SessionList as Sessions } from "@/lib/api";
 import { bytes, count, dateTime, duration } from "@/lib/format";
 import { sessionsUrl } from "@/lib/history/urls";
@@ -163,7 +162,7 @@ function Nothing({ search }: { search: string }) {
     );
   }
   return (
-    <EmptyState icon={FolderClock} title="No session yet" action={<CopyText text="./scripts/dev_run.sh" />}>
+    <EmptyState icon={FolderClock} title="No session yet" action={<Command>./scripts/dev_run.sh</Command>}>
       A session begins when a collector starts. This records one with simulated devices:
     </EmptyState>
   );

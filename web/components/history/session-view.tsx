@@ -1,15 +1,14 @@
 "use client";
 
 import { FolderX } from "lucide-react";
-import { useRouter } from "next/navigation";
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { CopyText } from "@/components/common/copy-text";
 import { Disconnected, Notice } from "@/components/common/notice";
-import { ButtonLink, Card, EmptyState, ErrorState, Skeleton } from "@/components/ui";
+import { ButtonLink, Card, Command, EmptyState, ErrorState, Skeleton } from "@/components/ui";
 import type { Latency, SessionDetail } from "@/lib/api";
 import { clockTime, count } from "@/lib/format";
 import { type Range, latencyUrl, sessionUrl } from "@/lib/history/urls";
 import { type Answer, type Failure, useApi } from "@/lib/history/use-api";
+import { goTo } from "@/lib/history/use-address";
 import { type View, viewHref } from "@/lib/history/view-url";
 import { within } from "@/lib/history/zoom";
 import { Distribution } from "./distribution";
@@ -120,22 +119,18 @@ function useWhole(view: View, session: SessionDetail, answer: Latency | null): {
 
 /** Zooms are entries of the browser's history, so that its Back undoes them. */
 function useNavigation(view: View) {
-  const router = useRouter();
   const [depth, setDepth] = useState(0);
-  const go = useCallback(
-    (next: View, how: "push" | "replace" = "push") => {
-      router[how](viewHref(next), { scroll: false });
-      if (how === "push") setDepth((old) => old + 1);
-    },
-    [router],
-  );
+  const go = useCallback((next: View, how: "push" | "replace" = "push") => {
+    goTo(viewHref(next), how);
+    if (how === "push") setDepth((old) => old + 1);
+  }, []);
   const back = useCallback(() => {
     if (depth === 0) go({ ...view, range: null });
     else {
       setDepth(depth - 1);
-      router.back();
+      history.back();
     }
-  }, [depth, go, router, view]);
+  }, [depth, go, view]);
   return { go, back };
 }
 
@@ -168,7 +163,7 @@ function Notices({ session, failure, reading }: { session: SessionDetail; failur
 
 function NoFrames({ session }: { session: SessionDetail }) {
   return (
-    <EmptyState title="No paired frames in this session" action={<CopyText text={`muxd --session ${session.id} --pair ingress encoded`} />}>
+    <EmptyState title="No paired frames in this session" action={<Command>{`muxd --session ${session.id} --pair ingress encoded`}</Command>}>
       {session.open
         ? "Frames show here as soon as muxd has paired the first. What it needs is a collector of stages, and the pair's names:"
         : "It was recorded without stages, or never given to muxd. If there are stages in it, this pairs them:"}

@@ -67,12 +67,12 @@ interface CardProps {
 function StatCard({ name, label, quantity, figure, show, color, tone, sign, beneath, absent, against = HALVES }: CardProps) {
   const missing = quantity.unit === "";
   return (
-    <div data-stat={name} className="glass flex min-w-0 flex-col rounded-card p-3.5 pb-3">
+    <li data-stat={name} className="glass flex min-w-0 flex-col rounded-card p-3.5 pb-3">
       <div className="flex h-5 items-center justify-between gap-2">
-        <dt className="truncate text-label font-medium text-ink-2">{label}</dt>
+        <h2 className="truncate text-label font-medium text-ink-2">{label}</h2>
         {!missing && sign}
       </div>
-      <dd className="mt-0.5 min-w-0">
+      <div className="mt-0.5 min-w-0">
         <div className={cn("figures flex items-baseline gap-1 whitespace-nowrap", missing ? "text-ink-3" : tone)}>
           <span data-value className={cn("font-semibold tracking-tight", missing ? "text-title leading-8" : "text-figure")}>{quantity.value}</span>
           <span className="text-body text-ink-3">{quantity.unit}</span>
@@ -82,8 +82,8 @@ function StatCard({ name, label, quantity, figure, show, color, tone, sign, bene
           {beneath ?? <Trend figure={figure} show={show} against={against} />}
           <span className="text-ink-3 whitespace-nowrap" title="number of readings">n {format.count(figure.n)}</span>
         </div>
-      </dd>
-    </div>
+      </div>
+    </li>
   );
 }
 
@@ -149,7 +149,7 @@ export function StatCards() {
   const figures = useLive((s) => s.figures);
   if (!figures) return <StatSkeletons />;
   return (
-    <dl className={GRID} aria-label="Figures of the window">
+    <ul className={GRID} aria-label="Figures of the window">
       <LatencyCard name="current" label="Current" figure={figures.current} against="against the window's average" />
       <LatencyCard name="min" label="Minimum" figure={figures.min} />
       <LatencyCard name="max" label="Maximum" figure={figures.max} />
@@ -166,7 +166,7 @@ export function StatCards() {
         color="text-power"
         absent={figures.of.t.length ? format.why(absentPower(figures.of)) : NONE}
       />
-    </dl>
+    </ul>
   );
 }
 

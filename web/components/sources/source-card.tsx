@@ -1,6 +1,5 @@
 import { CircleCheck, CircleHelp, CircleOff, FlaskConical, Timer } from "lucide-react";
-import { CopyText } from "@/components/common/copy-text";
-import { Badge, Card, type Tone, cn } from "@/components/ui";
+import { Badge, Card, Command, type Tone, cn } from "@/components/ui";
 import type { Source, SourceValue } from "@/lib/api";
 import { number } from "@/lib/format";
 import { HEALTH, type Health, age, healthOf, uncertainty } from "@/lib/sources/health";
@@ -50,7 +49,7 @@ function Why({ source, bad }: { source: Source; bad: boolean }) {
       {source.fix && (
         <div>
           <p className="mb-1 text-label font-medium text-ink-3">What mends it</p>
-          <CopyText text={source.fix} />
+          <Command>{source.fix}</Command>
         </div>
       )}
     </div>

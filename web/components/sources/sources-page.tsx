@@ -2,9 +2,8 @@
 
 import { Cpu, SearchX } from "lucide-react";
 import { useState } from "react";
-import { CopyText } from "@/components/common/copy-text";
 import { Disconnected } from "@/components/common/notice";
-import { Card, EmptyState, ErrorState, Segmented, Skeleton } from "@/components/ui";
+import { Card, Command, EmptyState, ErrorState, Segmented, Skeleton } from "@/components/ui";
 import type { Source, Sources } from "@/lib/api";
 import { useApi } from "@/lib/history/use-api";
 import { type Health, HEALTH, healthOf } from "@/lib/sources/health";
@@ -64,7 +63,7 @@ function Loading() {
 
 function Nothing({ session }: { session: string | null }) {
   return (
-    <EmptyState icon={Cpu} title={session ? "No source has said anything yet" : "No session yet"} action={<CopyText text={session ? "benchctl doctor" : "./scripts/dev_run.sh"} />}>
+    <EmptyState icon={Cpu} title={session ? "No source has said anything yet" : "No session yet"} action={<Command>{session ? "benchctl doctor" : "./scripts/dev_run.sh"}</Command>}>
       {session
         ? "They show here with their first reading. What this machine could measure, and why not:"
         : "Sources show here when a collector records. This starts some with simulated devices:"}

@@ -18,7 +18,7 @@ export function Command({ children }: { children: string }) {
   };
   return (
     <div className="flex max-w-full items-center gap-1 rounded-control border border-hairline bg-sunken py-1 pr-1 pl-3 text-left">
-      <code className="min-w-0 flex-1 overflow-x-auto py-1.5 font-mono text-label whitespace-pre text-ink select-all">{children}</code>
+      <code className="min-w-0 flex-1 py-1.5 font-mono text-label break-words whitespace-pre-wrap text-ink select-all">{children}</code>
       <IconButton icon={copied ? Check : Copy} label={copied ? "Copied" : "Copy the command"} onClick={() => void copy()} />
     </div>
   );
