@@ -25,6 +25,7 @@ MODULES = {
     "pimon": "pimon",
     "muxd": "muxd",
     "cx_exporter": "cx_exporter",
+    "webd": "webd",
 }
 COLLECTORS = ("telemetryd", "benchlabd", "pipeline_probes", "r5c_capture", "yuan_capture", "edgepower", "pimon")
 

@@ -1,0 +1,99 @@
+import { CircleCheck, CircleHelp, CircleOff, FlaskConical, Timer } from "lucide-react";
+import { Badge, Card, Command, type Tone, cn } from "@/components/ui";
+import type { Source, SourceValue } from "@/lib/api";
+import { number } from "@/lib/format";
+import { HEALTH, type Health, age, healthOf, uncertainty } from "@/lib/sources/health";
+
+const LOOK: Record<Health, { tone: Tone; icon: typeof CircleCheck }> = {
+  up: { tone: "ok", icon: CircleCheck },
+  stale: { tone: "warn", icon: Timer },
+  absent: { tone: "bad", icon: CircleOff },
+  unknown: { tone: "neutral", icon: CircleHelp },
+};
+
+interface Props {
+  source: Source;
+  /** How long ago, in ms, its facts came from webd. */
+  since: number;
+  /** webd does not answer: the facts are from before. */
+  away: boolean;
+}
+
+/** One source: how it fares, how old and how sure its last reading is, and what it read. */
+export function SourceCard({ source, since, away }: Props) {
+  const health = healthOf(source);
+  const { tone, icon } = LOOK[health];
+  return (
+    <Card
+      className={cn("transition-opacity duration-150", away && "opacity-60")}
+      title={<span className="break-all">{source.source}</span>}
+      note={<span className="break-all">{source.dev ?? source.stream}</span>}
+      actions={
+        <span className="flex flex-wrap gap-1.5">
+          {source.sim && <Badge tone="warn" icon={FlaskConical} title="its readings are made up">simulated</Badge>}
+          <Badge tone={tone} icon={icon} title={HEALTH[health].means}>{HEALTH[health].word}</Badge>
+        </span>
+      }
+    >
+      {(source.why || source.fix) && <Why source={source} bad={health === "absent"} />}
+      {source.last_ms !== null && <Facts source={source} since={since} />}
+      {source.values.length > 0 && <Values values={source.values} />}
+    </Card>
+  );
+}
+
+function Why({ source, bad }: { source: Source; bad: boolean }) {
+  return (
+    <div className="mb-3 flex flex-col gap-2">
+      {source.why && <p className={cn("break-words", bad ? "text-bad" : "text-ink-2")}>{source.why}</p>}
+      {source.fix && (
+        <div>
+          <p className="mb-1 text-label font-medium text-ink-3">What mends it</p>
+          <Command>{source.fix}</Command>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Facts({ source, since }: { source: Source; since: number }) {
+  const old = source.age_ms === null ? null : source.age_ms + since;
+  const facts: [string, string, string][] = [
+    ["Age", age(old), "how long ago its last reading was"],
+    ["Rate", source.rate_hz === null ? "–" : `${number(source.rate_hz)} Hz`, "readings a second"],
+    ["Uncertainty", source.unc_ms === null ? "–" : uncertainty(source.unc_ms), "how far the time of a reading may be off"],
+  ];
+  return (
+    <dl className="figures grid grid-cols-3 gap-3 rounded-control bg-sunken px-3 py-2">
+      {facts.map(([name, value, means]) => (
+        <div key={name} className="min-w-0" title={means}>
+          <dt className="text-label text-ink-3">{name}</dt>
+          <dd className="truncate font-medium" data-fact={name}>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Values({ values }: { values: SourceValue[] }) {
+  return (
+    <dl className="mt-3 grid max-h-80 grid-cols-1 overflow-y-auto" tabIndex={values.length > 9 ? 0 : undefined}>
+      {values.map(({ key, value, unit, help }) => (
+        <div key={key} title={help ?? undefined} className="flex min-w-0 items-baseline justify-between gap-3 border-b border-hairline py-1.5 last:border-0">
+          <dt className="min-w-0 truncate text-ink-2">{key}</dt>
+          <dd className="figures max-w-[60%] shrink-0 truncate font-medium" data-value={key}>
+            {shown(value)}
+            {unit && typeof value === "number" && <span className="ml-1 text-label font-normal text-ink-3">{unit}</span>}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function shown(value: SourceValue["value"]): string {
+  if (value === null) return "absent";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "string") return value;
+  return Number.isInteger(value) ? value.toLocaleString("en-US") : number(value, 4);
+}
