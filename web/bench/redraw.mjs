@@ -51,6 +51,7 @@ const browser = spawn(
   { stdio: "ignore" },
 );
 browser.on("error", fail);
+const ended = new Promise((resolve) => browser.on("exit", resolve));
 const timer = setTimeout(() => fail(new Error(`no result within ${LIMIT_MS / 1000} s`)), LIMIT_MS);
 try {
   console.log(JSON.stringify(await told, null, 2));
@@ -58,5 +59,6 @@ try {
   clearTimeout(timer);
   browser.kill();
   await server.close();
-  rmSync(scratch, { recursive: true, force: true, maxRetries: 5 });
+  await ended;
+  rmSync(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
 }
