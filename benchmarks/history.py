@@ -79,7 +79,7 @@ class Asked:
         """Ask until both files are indexed."""
         for what in ("latency", "signals"):
             while self.get(f"/api/sessions/day/{what}?points=10")["indexing"] < 1:
-                time.sleep(0.05)
+                time.sleep(1.0)
 
 
 def measured(asked: Asked, frames: int) -> dict[str, Spread]:

@@ -22,7 +22,7 @@ from benchlab.query.percentiles import percentile
 from benchlab.query.segments import Extent, Range, check_unchanged, extent, joined, read_range
 from benchlab.query.sketch import ERROR, Sketch
 
-EXACT_FRAMES = 40_000
+EXACT_FRAMES = 16_000
 """As many frames are read one by one, and so cut into buckets exactly; more are taken in blocks."""
 
 TAIL_BYTES = 16 * 1024 * 1024

@@ -30,6 +30,7 @@ CREATE TABLE block (pair INTEGER NOT NULL, segment INTEGER NOT NULL, number INTE
   power_n INTEGER NOT NULL, power_min REAL, power_sum REAL NOT NULL, power_max REAL,
   energy_n INTEGER NOT NULL, energy_sum REAL NOT NULL, gap_ns INTEGER NOT NULL,
   PRIMARY KEY (pair, segment, number)) WITHOUT ROWID;
+CREATE INDEX gap ON block (pair, t_min) WHERE gap_ns > 0;
 """
 
 _SUMMED = """MIN(t_min), MAX(t_max), SUM(n), MIN(lat_min), SUM(lat_sum), MAX(lat_max), SUM(power_n), MIN(power_min),

@@ -17,6 +17,7 @@ from support.sink_sessions import bookmark
 from webd.desk import Desk
 from webd.errors import Refusal, answer_error, answer_refusal
 from webd.history.routes import routes
+from webd.history.shelf import Shelf
 
 FRAMES = 60
 
@@ -29,7 +30,7 @@ def data_root(tmp_path: Path) -> Path:
 @pytest.fixture
 def client(data_root: Path) -> Iterator[TestClient]:
     handlers = {Refusal: answer_refusal, HTTPException: answer_error}
-    app = Starlette(routes=routes(Desk(data_root, Config())), exception_handlers=handlers)
+    app = Starlette(routes=routes(Desk(data_root, Config()), Shelf()), exception_handlers=handlers)
     with TestClient(app) as client:
         yield client
 

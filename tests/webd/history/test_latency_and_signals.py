@@ -160,3 +160,13 @@ def test_what_is_large_is_indexed_in_the_background(data_root: Path) -> None:
         time.sleep(0.02)
     assert size - indexed_bytes() <= 600_000
     assert shelf.indexed(history, LATENCY_FILE) == 1
+
+
+def test_the_current_session_is_indexed_as_it_grows(data_root: Path) -> None:
+    recording = Recording(data_root, "growing")
+    recording.aligned(steady(5000))
+    shelf = Shelf()
+    shelf.keep(lambda: None)
+    shelf.keep(lambda: recording.dir.with_name("gone"))
+    shelf.keep(lambda: recording.dir)
+    assert (recording.dir / "state" / "index" / "history.db").exists()
