@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ from typing import Any
 import pytest
 
 from benchctl.sample import copy_sample
-from support.browser import FLAGS, REPOSITORY, Visitor, Webd, in_ci, simulators, why_not_built
+from support.browser import FLAGS, Visitor, Webd, in_ci, simulators, why_not_built
+from support.tree import REPOSITORY, program_env
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 
@@ -91,11 +94,6 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Path], Webd]]:
 @pytest.fixture(scope="session")
 def sample_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a data root with the sample session, muxed; tests that change it take a copy."""
-    import subprocess
-    import sys
-
-    from support.tree import program_env
-
     root = tmp_path_factory.mktemp("sample")
     folder = copy_sample(REPOSITORY / "data" / "sample", root)
     words = ("--data-root", str(root), "--session", folder.name, "--pair", "ingress", "encoded", "--once")

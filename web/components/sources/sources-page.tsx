@@ -33,7 +33,7 @@ export function SourcesPage() {
       {!data && !failure && <Loading />}
       {data && data.sources.length === 0 && <Card><Nothing session={data.session} /></Card>}
       {data && data.sources.length > 0 && sources.length === 0 && <Card><EmptyState icon={SearchX} title={choice === "up" ? "No source is up" : "Nothing needs attention"} /></Card>}
-      <div className="grid grid-cols-1 items-start gap-4 md:grid-cols-2 2xl:grid-cols-3">
+      <div className="grid grid-cols-1 items-start gap-4 md:grid-cols-2 xl:grid-cols-3">
         {sources.map((source) => <SourceCard key={`${source.source} ${source.dev ?? ""} ${source.stream}`} source={source} since={since} away={failure !== null} />)}
       </div>
     </div>
@@ -55,7 +55,7 @@ function summary({ sources, session }: Sources): string {
 
 function Loading() {
   return (
-    <div role="status" aria-label="Loading sources" className="grid grid-cols-1 gap-4 md:grid-cols-2 2xl:grid-cols-3">
+    <div role="status" aria-label="Loading sources" className="grid grid-cols-1 gap-4 md:grid-cols-2 xl:grid-cols-3">
       {[0, 1, 2, 3].map((index) => <Skeleton key={index} className="h-64 rounded-card" />)}
     </div>
   );

@@ -27,6 +27,7 @@ export function age(ms: number | null): string {
 /** How far a time may be off: "± 0.75 ms", "± 20 µs". */
 export function uncertainty(ms: number | null): string {
   if (ms === null) return "–";
+  if (ms < 0.001) return "< 1 µs";
   if (ms < 0.1) return `± ${number(ms * 1000, 2)} µs`;
   return ms < 10 ? `± ${number(ms)} ms` : `± ${duration(ms)}`;
 }

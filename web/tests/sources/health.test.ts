@@ -16,6 +16,6 @@ describe("how a source fares", () => {
   });
 
   it("says microseconds where milliseconds would be 0", () => {
-    expect([uncertainty(null), uncertainty(0.02), uncertainty(0.75)]).toEqual(["–", "± 20 µs", "± 0.75 ms"]);
+    expect([null, 0.0004, 0.02, 0.75].map(uncertainty)).toEqual(["–", "< 1 µs", "± 20 µs", "± 0.75 ms"]);
   });
 });
