@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|viewers|history]``: all by default."""
+"""``python -m benchmarks [WHAT ...]``: all of them by default, ``--help`` names them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 from benchmarks.board import board
 from benchmarks.collectors import collectors
 from benchmarks.history import DAY, history
+from benchmarks.influx import influx
 from benchmarks.live import live
 from benchmarks.measure import machine
 from benchmarks.pistat import pistat
@@ -17,6 +18,7 @@ from benchmarks.same import DifferentError
 from benchmarks.stages import stages
 from benchmarks.table import Section
 from benchmarks.viewers import viewers
+from benchmarks.vms import vms
 from benchmarks.whole import whole
 
 FRAMES = 1_000_000
@@ -24,13 +26,17 @@ FRAMES = 1_000_000
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    what = "replay, whole, live, collectors, board, probe, stages, pistat, viewers, history (default: all)"
+    what = "replay, whole, live, collectors, board, probe, stages, pistat, influx, viewers, history, vms (default: all)"
     p.add_argument("what", nargs="*", help=what)
     p.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
     p.add_argument(
-        "--frames", type=int, help="replay, whole, history: frames of the recording (default: 1000000, history a day)"
+        "--frames",
+        type=int,
+        help="replay, whole, influx, history: frames of the recording (default: 1000000, history a day)",
     )
-    p.add_argument("--rounds", type=int, default=3, help="replay, whole: runs of each program, in turn (default: 3)")
+    p.add_argument(
+        "--rounds", type=int, default=3, help="replay, whole, influx: runs of each program, in turn (default: 3)"
+    )
     p.add_argument(
         "--seconds", type=float, default=30, help="all others: how long each is watched, at most (default: 30)"
     )
@@ -49,8 +55,10 @@ def main(argv: list[str] | None = None) -> int:
         "stages": lambda: stages(args.seconds),
         "probe": lambda: probe(args.seconds),
         "pistat": lambda: pistat(args.seconds),
+        "influx": lambda: [influx(args.frames or FRAMES, args.rounds)],
         "viewers": lambda: viewers(args.seconds),
         "history": lambda: history(args.frames or DAY),
+        "vms": lambda: vms(args.seconds),
     }
     unknown = [what for what in args.what if what not in benchmarks]
     if unknown:

@@ -10,6 +10,9 @@ fi
 if [[ -n ${CI-} ]] || { (($# == 0)) && has_node; }; then # else the tests in a browser take what is built
     build_web && check_web
 fi
+if pkg-config --exists libvirt 2>/dev/null; then
+    setup requirements-vm.txt # else the tests that need libvirt are skipped, and say so
+fi
 cd -- "$ROOT"
 "$VENV_PYTHON" -m ruff check --quiet .
 "$VENV_PYTHON" -m ruff format --check --quiet .

@@ -12,6 +12,7 @@ from benchctl.sessions import state_of
 from benchctl.sink_status import SinkStatus, sink_statuses
 from benchctl.stream_status import NS, StreamStatus, stream_status
 from benchctl.summary import Summary, summarise
+from benchctl.vm_status import VmStatistics, vm_statistics
 from benchlab import clock
 from benchlab.event import Aligned
 from benchlab.files import FileLock
@@ -70,6 +71,7 @@ class SessionStatus(msgspec.Struct):
     muxd: MuxStatus
     recent: Recent | None
     sinks: list[SinkStatus]
+    vmstatd: VmStatistics | None = None
 
 
 def session_status(session: Session) -> SessionStatus:
@@ -95,6 +97,7 @@ def session_status(session: Session) -> SessionStatus:
         muxd=muxd,
         recent=_recent(session, present),
         sinks=list(sink_statuses(session, checkpoint)),
+        vmstatd=vm_statistics(session.dir / "raw", present),
     )
 
 

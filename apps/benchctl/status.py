@@ -14,6 +14,7 @@ from benchctl.sessions import current_name
 from benchctl.sink_status import SinkStatus
 from benchctl.stream_status import StreamStatus
 from benchctl.table import print_json, table
+from benchctl.vm_status import VmStatistics
 from benchlab import cli
 from benchlab.cli import Context
 from benchlab.errors import Exit
@@ -92,6 +93,8 @@ def _session_lines(session: SessionStatus) -> Iterator[str]:
     yield ""
     yield from _mux_lines(session.muxd)
     yield from _recent_lines(session.recent)
+    if session.vmstatd:
+        yield f"vms        {_vms(session.vmstatd)}"
     for sink in session.sinks:
         yield f"sink       {sink.sink}: {sink.problem or _behind(sink)}"
 
@@ -154,6 +157,15 @@ def _recent_lines(recent: Recent | None) -> Iterator[str]:
         return
     yield f"figures    of {span(recent.covered_s)}, the last row {span(recent.last_age_s)} ago"
     yield from summary.lines(recent.summary)
+
+
+def _vms(told: VmStatistics) -> str:
+    """Return how vmstatd fares, as far as it says so."""
+    counts = ((told.vms_monitored, "monitored"), (told.total_collections, "polls"), (told.total_errors, "errors"))
+    parts = [f"{count:,} {what}" for count, what in counts if count is not None]
+    if told.last_collection_age_s is not None:
+        parts.append(f"the last {span(told.last_collection_age_s)} ago")
+    return ", ".join(parts)
 
 
 def _behind(sink: SinkStatus) -> str:

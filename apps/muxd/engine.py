@@ -17,6 +17,7 @@ from muxd.rows import Completed, LateEntry, SignalRow
 from muxd.settings import Settings
 from muxd.signals import SignalGrid, SignalState
 from muxd.streams import Hold
+from muxd.vm_energy import VmEnergy, VmEnergyState
 
 
 class Output(msgspec.Struct):
@@ -34,6 +35,7 @@ class EngineState(msgspec.Struct):
     pairer: PairerState
     annotator: AnnotatorState
     signals: SignalState
+    vm_energy: VmEnergyState = msgspec.field(default_factory=VmEnergyState)
 
 
 class Engine:
@@ -44,7 +46,8 @@ class Engine:
         self.annotator = Annotator(settings)
         self.merger = Merger({stage for pair in settings.pairs for stage in pair}, self.annotator.reference.wants)
         self._pairer = Pairer(settings)
-        self._signals = SignalGrid(settings)
+        self._vm_energy = VmEnergy(settings.max_gap_ns)
+        self._signals = SignalGrid(settings, self._vm_energy)
         self._completed = [0] * len(settings.pairs)
 
     def feed(
@@ -75,7 +78,13 @@ class Engine:
 
     def state(self) -> EngineState:
         """Return what ``restored`` needs; it shares parts with this engine, so encode it before going on."""
-        return EngineState(self.merger.state(), self._pairer.state(), self.annotator.state(), self._signals.state())
+        return EngineState(
+            self.merger.state(),
+            self._pairer.state(),
+            self.annotator.state(),
+            self._signals.state(),
+            self._vm_energy.state(),
+        )
 
     def copy(self) -> Engine:
         """Return an engine of its own that stands where this one stands."""
@@ -91,6 +100,7 @@ class Engine:
         engine._pairer.restore(state.pairer)
         engine.annotator.restore(state.annotator)
         engine._signals.restore(state.signals)
+        engine._vm_energy.restore(state.vm_energy)
         return engine
 
     def _annotate(
@@ -104,4 +114,6 @@ class Engine:
         self.annotator.resolve(power_known_ns, output.latency, final)
         self._signals.process(released.signals, output.signals)
         self._signals.pass_time(self.merger.frontier.signals_ns, output.signals)
+        if final:
+            self._vm_energy.finish(power_known_ns, output.signals)
         return output

@@ -21,6 +21,7 @@ from muxd.glance import Glance
 from muxd.mux import Mux
 from muxd.readings import STALE_NS, Readings
 from muxd.rows import DUPLICATE, LOST, OPEN_AT_END, OPEN_AT_START, ORPHAN, LatencyRow
+from muxd.vm_metrics import VmMetrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a timestamp a series that nobody asked for
 
@@ -64,6 +65,7 @@ class Metrics:
         self._newest: dict[tuple[str, str], tuple[float, int]] = {}
         self._glance = Glance(pairs)
         self._readings = Readings(clock)
+        self._vms = VmMetrics()
         self._lag_bytes: dict[str, int] = {}
         self._power_w: float | None = None
         self._newest_ns = self._moved_ns = 0
@@ -85,6 +87,7 @@ class Metrics:
                 elif row.kv.reason not in _LISTED_ONLY and row.kv.reason is not None:
                     key = (row.kv.pair, row.kv.reason)
                     self._unpaired[key] = self._unpaired.get(key, 0) + 1
+            self._vms.take(output.signals)
 
     def read(self, batch: Batch[Event]) -> None:
         """Take in the readings of a batch, the latencies it shows at a glance, and what it says of its sources."""
@@ -128,6 +131,7 @@ class Metrics:
             lag.add_metric([stream], size)
         yield lag
         yield from self._readings.families()
+        yield from self._vms.families(self._readings.vms())
         yield from self._more()
 
     def _contract_gauges(self) -> Iterable[Metric]:

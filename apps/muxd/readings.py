@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -11,9 +12,14 @@ from benchlab.catalog import Signal, lookup
 from benchlab.event import BOOKMARK, META, PIPELINE, Event
 from benchlab.log.reader import Batch
 from muxd.power import number
+from muxd.streams import stated_ns
+from muxd.vm_energy import VM
 
 STALE_NS = 10_000_000_000
-"""Wall time after which a value that nobody renews is no longer shown."""
+"""Wall time after which a value that nobody renews is no longer shown; longer where its source is read more seldom."""
+
+MISSED_PERIODS = 2.5
+"""After so many periods without a value a source that is read seldom counts as gone."""
 
 MAX_GAP_NS = 2_500_000_000
 """Longest distance of two power samples over which energy is still counted."""
@@ -21,6 +27,12 @@ MAX_GAP_NS = 2_500_000_000
 RAIL_POWER = "benchlab_rail_power_watts"
 MAX_SERIES = 2000
 """Most series of readings, and most sources, that are shown: a stray source must not fill the scraper's memory."""
+
+MAX_VM_SERIES = 20_000
+"""Most series of VMs that are shown beside them: some hundred VMs have as many, and crowd nobody else out."""
+
+GONE = ("vm_gone", "vm_migrated")
+"""What vmstatd says of a VM that is on this host no more."""
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -44,6 +56,7 @@ class Readings:
         self._newest: dict[tuple[str, str], tuple[Event, int]] = {}
         self._sources: dict[str, SourceState] = {}
         self._errors: dict[tuple[str, str], int] = {}
+        self._stale_ns: dict[str, int] = {}
         self._rails: dict[Labels, tuple[int, float]] = {}
         self._rail_energy_j: dict[Labels, float] = {}
 
@@ -59,9 +72,15 @@ class Readings:
                 address = (event.source, event.dev or "")
                 if address in self._newest or len(self._newest) < MAX_SERIES:
                     self._newest[address] = (event, now_ns)
-                    self._count_energy(event)
+                    if event.source != VM:
+                        self._count_energy(event)
         if batch.bad:
             self._error("log", "bad_line", len(batch.bad))
+
+    def vms(self) -> dict[str, Event]:
+        """Return the newest event of each VM by its uuid."""
+        self._forget_stale()
+        return {dev: event for (source, dev), (event, _) in self._newest.items() if source == VM}
 
     def families(self) -> Iterator[Metric]:
         """Yield one family for each name that a fresh reading has, then those about the sources."""
@@ -75,12 +94,12 @@ class Readings:
 
     def _series(self) -> dict[tuple[str | None, Labels], tuple[Signal, float]]:
         """Return the newest samples by name and labels, each once and not too many."""
+        of_vms = [event for event, _ in self._newest.values() if event.source == VM]
+        others = [event for event, _ in self._newest.values() if event.source != VM]
         series: dict[tuple[str | None, Labels], tuple[Signal, float]] = {}
-        for event, _ in self._newest.values():
-            for signal, value, labels in samples(event):
-                if len(series) >= MAX_SERIES:
-                    return series
-                series[(signal.prometheus, labels)] = (signal, value)
+        for events, most in ((others, MAX_SERIES), (of_vms, MAX_VM_SERIES)):
+            sampled = (sample for event in events for sample in samples(event))
+            series |= {(signal.prometheus, labels): (signal, value) for signal, value, labels in islice(sampled, most)}
         return series
 
     def _state(self, source: str) -> SourceState:
@@ -100,6 +119,9 @@ class Readings:
 
     def _hear(self, event: Event) -> None:
         told, which = event.kv.get("event"), event.kv.get("which")
+        for source, period_ns in stated_ns(event, "period_ms").items():
+            if len(self._stale_ns) < MAX_SERIES:
+                self._stale_ns[source] = max(STALE_NS, round(MISSED_PERIODS * period_ns))
         if told == "source_down" and isinstance(which, str):
             self._state(which).up = False
             self._error(which, "down", 1)
@@ -107,6 +129,8 @@ class Readings:
                 del self._newest[address]
         elif told == "gap":
             self._error("log", "gap", 1)
+        elif told in GONE and event.dev is not None:
+            self._newest.pop((VM, event.dev), None)
 
     def _error(self, source: str, reason: str, count: int) -> None:
         if (source, reason) in self._errors or len(self._errors) < MAX_SERIES:
@@ -124,11 +148,14 @@ class Readings:
                 self._rail_energy_j[labels] += max(0.0, joules)
 
     def _forget_stale(self) -> None:
-        limit_ns = self._clock() - STALE_NS
-        for address in [a for a, (_, seen_ns) in self._newest.items() if seen_ns < limit_ns]:
+        now_ns = self._clock()
+        for address in [a for a, (_, seen_ns) in self._newest.items() if now_ns - seen_ns > self._patience_ns(a[0])]:
             del self._newest[address]
-        for state in self._sources.values():
-            state.up = state.up and state.seen_ns >= limit_ns
+        for source, state in self._sources.items():
+            state.up = state.up and now_ns - state.seen_ns <= self._patience_ns(source)
+
+    def _patience_ns(self, source: str) -> int:
+        return self._stale_ns.get(source, STALE_NS)
 
     def _energy_family(self) -> Metric:
         family = CounterMetricFamily(
@@ -171,27 +198,27 @@ def gauge(name: str, text: str) -> GaugeMetricFamily:
 
 def samples(event: Event) -> Iterator[tuple[Signal, float, Labels]]:
     """Yield what a reading says under the catalog's Prometheus names, in base units; columns of tables too."""
-    identity = (("source", event.source), *((("dev", event.dev),) if event.dev else ()))
     for key, value in event.kv.items():
         if isinstance(value, list):
-            yield from table_samples(event.source, key, value, identity)
+            yield from table_samples(event, key, value)
             continue
         signal = lookup(event.source, key)
         recorded = number(value)
         if signal is not None and signal.prometheus and recorded is not None:
-            yield signal, recorded * signal.scale, (*identity, *signal.labels)
+            yield signal, recorded * signal.scale, (*signal.identity(event.source, event.dev), *signal.labels)
 
 
-def table_samples(source: str, key: str, rows: list[Any], identity: Labels) -> Iterator[tuple[Signal, float, Labels]]:
+def table_samples(event: Event, key: str, rows: list[Any]) -> Iterator[tuple[Signal, float, Labels]]:
     """Yield the columns of a table; its ``info`` columns name the row."""
     for row in rows:
         if not isinstance(row, dict):
             continue
-        columns = {c: found for c in row if (found := lookup(source, f"{key}.{c}")) is not None}
+        columns = {c: found for c in row if (found := lookup(event.source, f"{key}.{c}")) is not None}
         named = tuple((c, str(row[c])) for c, signal in columns.items() if signal.kind == "info")
         for column, signal in columns.items():
             recorded = number(row[column])
             if signal.prometheus and recorded is not None and signal.kind != "info":
+                identity = signal.identity(event.source, event.dev)
                 yield signal, recorded * signal.scale, (*identity, *named, *signal.labels)
 
 

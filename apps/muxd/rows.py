@@ -9,6 +9,7 @@ import msgspec
 LATENCY = "metric.latency"
 DROPPED = "metric.dropped"
 LATE = "metric.late"
+VM_ENERGY = "metric.vm_energy"
 OURS = "metric."  # begins the sources of rows; a raw line that bears one is not used
 
 LOST = "lost"
@@ -69,7 +70,7 @@ class DroppedRow(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class SignalRow(msgspec.Struct, omit_defaults=True):
-    """The last reading of a source at a grid time, or (``metric.late``) a line that came too late in its file."""
+    """The last reading of a source at a grid time, a line that came too late in its file, or what a VM cost."""
 
     ts_aligned_ns: int
     source: str
@@ -77,6 +78,7 @@ class SignalRow(msgspec.Struct, omit_defaults=True):
     dev: str | None = None
     unc_ns: int | None = None
     sim: bool = False
+    sim_of: list[str] | None = None
 
 
 class LateEntry(msgspec.Struct):

@@ -14,6 +14,7 @@ from benchlab.event import META, Event
 from muxd.rows import LATE, SignalRow
 from muxd.settings import Settings
 from muxd.streams import stated_ns
+from muxd.vm_energy import INPUTS, VmEnergy
 
 
 class SignalState(msgspec.Struct):
@@ -25,9 +26,10 @@ class SignalState(msgspec.Struct):
 
 
 class SignalGrid:
-    """Holds the last reading of every (source, dev)."""
+    """Holds the last reading of every (source, dev); what VMs cost is written in between, event by event."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, vm_energy: VmEnergy) -> None:
+        self._vm_energy = vm_energy
         self._step_ns = settings.grid_ns
         self._unstated_ns = settings.max_gap_ns
         self._grid_ns: int | None = None
@@ -45,6 +47,8 @@ class SignalGrid:
                 out.append(late_row(event))
             else:
                 self._last[(event.source, event.dev or "")] = event
+            if event.source in INPUTS:
+                self._vm_energy.take(event, out)
 
     def pass_time(self, now_ns: int, out: list[SignalRow]) -> None:
         """Write the grid times before ``now_ns``; every event before it has been processed."""

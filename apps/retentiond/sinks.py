@@ -11,7 +11,7 @@ from benchlab.session import Session
 from retentiond.consumed import Checkpoint, checkpoint_of
 
 # What every sink reads of a session, beside the streams it has a cursor in.
-READ = ("aligned/latency.jsonl", "aligned/signals.jsonl", "raw/bookmarks.jsonl", "raw/pimon.jsonl")
+READ = ("aligned/latency.jsonl", "aligned/signals.jsonl", "raw/bookmarks.jsonl", "raw/pimon.jsonl", "raw/vmstat.jsonl")
 
 # These keep their rows in the session itself: when all of it goes, what they lack of it would go as well.
 WITHIN = ("sqlite", "parquet")

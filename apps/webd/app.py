@@ -25,6 +25,7 @@ from webd.live import routes as live
 from webd.live.hub import Hub
 from webd.pages import CHECKOUT, Pages
 from webd.security import Access, Guard, answer_failure
+from webd.vms import routes as vms
 
 GZIP_FROM = 1024
 GZIP_LEVEL = 4
@@ -41,6 +42,7 @@ def make_app(desk: Desk, access: Access | None = None, static_dir: Path = CHECKO
         *sources.routes(desk),
         *remarks.routes(desk),
         *history.routes(desk, shelf),
+        *vms.routes(desk),
     ]
     handlers: dict[Any, Callable[..., Any]] = {
         Refusal: answer_refusal,

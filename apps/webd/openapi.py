@@ -26,6 +26,7 @@ ERRORS = {
     "413": "The body is too long.",
     "429": "Too many requests; Retry-After says when to come back.",
     "500": "The session cannot be read or written; the error names the file and the reason.",
+    "502": "InfluxDB does not answer the question; the error says what it said.",
 }
 
 
@@ -139,12 +140,17 @@ def _vms() -> Part:
     field = [_query("vm", "string", "A VM: its number, name or UUID."), _query("field", "string", "One of its fields.")]
     stretch = [_query("from", "number", "First time, epoch ms."), _query("to", "number", "Last time, epoch ms.")]
     points = [_query("points", "integer", "At most so many.")]
-    stats = _get("getVmStats", "Statistics of a VM.", None, [], "404")
+    session = _query("session", "string", "A session; without it the one that is shown.")
+    stats = _get("getVmStats", "All about a VM.", "VmStats", [session], "404")
     return {
-        "/api/telemetry/vms": _get("getVms", "The virtual machines.", None, []),
+        "/api/telemetry/vms": _get("getVms", "The virtual machines.", "Vms", [session], "404"),
         "/api/telemetry/stats/{vm_id}": {**stats, "parameters": [vm]},
         "/api/telemetry/history": _get(
-            "getVmHistory", "A field of a VM in a stretch of time.", None, [*field, *stretch, *points], "404"
+            "getVmHistory",
+            "A field of a VM in a stretch of time.",
+            "VmHistory",
+            [*field, *stretch, *points, session],
+            *("404", "502"),
         ),
     }
 

@@ -108,6 +108,130 @@ _SIGNAL = {"source": TEXT, "dev": MAYBE_TEXT, "key": TEXT, "unit": MAYBE_TEXT}
 _NOTE = {"t_ms": TIME, "text": TEXT, "author": MAYBE_TEXT}
 _BOOKMARK = {"t_ms": TIME, "name": TEXT}
 
+_WHY = _of("string", "Why nothing is known, in place of what would be.")
+_VALUE = _of(["number", "string", "boolean", "null"])
+_VM_VALUE = _object(
+    "The last value of a field.", {"key": TEXT, "value": _VALUE, "unit": MAYBE_TEXT, "help": MAYBE_TEXT}
+)
+_VM_ENERGY = {
+    "t_ms": TIME,
+    **dict.fromkeys(("energy_j", "power_w", "share_pct", "cpu_s", "host_cpu_s", "idle_pct", "interval_s"), NUMBER),
+    "package_j": NUMBER,
+    "vms": COUNT,
+    "energy_why": _WHY,
+    "sim": FLAG,
+    "sim_of": _or_null(_list(TEXT)),
+}
+_VM = {
+    "uuid": TEXT,
+    "id": _of(["integer", "null"], "The number of its present or last run."),
+    "name": MAYBE_TEXT,
+    "state": MAYBE_TEXT,
+    "last_ms": TIME,
+    "age_ms": NUMBER,
+    "stale": FLAG,
+    "sim": FLAG,
+    "values": _list(_VM_VALUE),
+    "energy": _or_null(_ref("VmEnergy")),
+}
+_VM_COUNTS = ("total_collections", "total_errors", "vms_monitored", "total_metrics_written")
+_VM_COLLECTOR = {
+    "started_at_ms": MAYBE_TIME,
+    "last_collection_time_ms": MAYBE_TIME,
+    **dict.fromkeys(_VM_COUNTS, _of(["integer", "null"])),
+}
+_UNUSUAL = {
+    "from_ms": TIME,
+    "to_ms": TIME,
+    "value": NUMBER,
+    "usual": NUMBER,
+    "z": NUMBER,
+    "direction": _of("string", enum=["above", "below"]),
+}
+_ANOMALY = {
+    "now": _of("boolean", "Whether one is under way."),
+    "z": _of(["number", "null"], "Robust standard deviations of the last minute from the hour before."),
+    "minutes": COUNT,
+    "stretches": _list(_object("A stretch that was unusual.", _UNUSUAL)),
+    "why": _WHY,
+}
+_FORECAST = {
+    "alarm": FLAG,
+    **dict.fromkeys(("full_ms", "low_ms", "high_ms"), _of(["number", "null"], "Epoch milliseconds; null for never.")),
+    **dict.fromkeys(("limit_kb", "level_kb", "slope_kb_s", "slope_low_kb_s", "slope_high_kb_s", "over_s"), NUMBER),
+    "why": _WHY,
+}
+_HINT = {
+    "kind": _of("string", enum=["vcpu_delay", "vcpu_wait", "block_latency", "swap"]),
+    "key": TEXT,
+    "typical": NUMBER,
+    "limit": NUMBER,
+    "share_of_time": NUMBER,
+    "minutes": COUNT,
+    "meaning": TEXT,
+}
+
+
+def _size(unit: str) -> Schema:
+    numbers = (f"now_{unit}", f"recommended_{unit}", f"used_{unit}", "percentile", "over_s")
+    advice = {"advice": {"enum": ["grow", "shrink", "keep", None]}}
+    told = {**advice, **dict.fromkeys(numbers, NUMBER), "at_least": FLAG, "why": _WHY}
+    return _object("How large it should be.", told, (*numbers, "at_least", "why"))
+
+
+_ANALYTICS = {
+    "window_s": NUMBER,
+    "anomalies": _of("object", "By field.", additionalProperties=_object("What was unusual.", _ANOMALY, ("why",))),
+    "forecast": _object("When memory is used up.", _FORECAST, tuple(name for name in _FORECAST if name != "alarm")),
+    "bottlenecks": _list(_object("What holds it back.", _HINT), "Worst first."),
+    "sizing": _object("How large it should be.", {"cpu": _size("vcpus"), "memory": _size("kb")}),
+}
+_VMS = {
+    "session": MAYBE_TEXT,
+    "now_ms": TIME,
+    "vms": _list(_ref("Vm")),
+    "rest": _or_null(_ref("VmEnergy")),
+    "collector": _or_null(_ref("VmCollector")),
+    "why": _WHY,
+}
+_VM_STATS = {
+    "session": TEXT,
+    "now_ms": TIME,
+    **_VM,
+    "tables": _of("object", "Its vCPUs, disks and interfaces.", additionalProperties=_list(_of("object"))),
+    "collector": _or_null(_ref("VmCollector")),
+    "analytics": _object("What the last day says (docs/VMS.md).", _ANALYTICS),
+}
+_VM_HISTORY = {
+    "session": TEXT,
+    "vm": _object("Which one.", {"uuid": TEXT, "name": MAYBE_TEXT}),
+    "field": TEXT,
+    "unit": MAYBE_TEXT,
+    "kind": MAYBE_TEXT,
+    "from": _of("string", "Where it was found.", enum=["store", "signals", "raw", "influx"]),
+    "from_ms": TIME,
+    "to_ms": TIME,
+    "sim": FLAG,
+    "resolution": _of("string", enum=["samples", "buckets"]),
+    "columns": _object(
+        "Times and values, or what each step of time sums up.",
+        {"t_ms": _list(TIME), "value": NUMBERS, "n": COUNTS, "min": NUMBERS, "mean": NUMBERS, "max": NUMBERS},
+        ("value", "n", "min", "mean", "max"),
+    ),
+}
+_OF_VMS: Schema = {
+    "Vm": _object("A virtual machine with its last values.", _VM),
+    "VmEnergy": _object(
+        "What a machine cost over its last interval, or what none accounts for.",
+        _VM_ENERGY,
+        tuple(name for name in _VM_ENERGY if name not in ("t_ms", "sim", "sim_of")),
+    ),
+    "VmCollector": _object("How vmstatd fares.", _VM_COLLECTOR),
+    "Vms": _object("The virtual machines of a session.", _VMS, ("rest", "collector", "why")),
+    "VmStats": _object("All about a virtual machine.", _VM_STATS),
+    "VmHistory": _object("A field of a virtual machine over time.", _VM_HISTORY),
+}
+
 SCHEMAS: Schema = {
     "Error": _of("object", "Why a request was not fulfilled.", properties={"error": TEXT}, required=["error"]),
     "Health": _object("That the program answers.", {"status": {"const": "ok"}, "version": TEXT}),
@@ -318,5 +442,6 @@ SCHEMAS: Schema = {
         {"name": _of("string", minLength=1, maxLength=4096), "t_ms": _of(["number", "null"], minimum=0)},
         ("t_ms",),
     ),
+    **_OF_VMS,
 }
 """Every schema by its name in ``components``."""

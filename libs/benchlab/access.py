@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import stat
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from time import monotonic
 
 from benchlab.errors import Exit, Fault
+from benchlab.token_file import read_token
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class TokenRule:
 
     def token_of(self, host: str, token_file: str, env: Mapping[str, str] = os.environ) -> str:
         """Return the token, empty if there is none. Raises Fault (CONFIG) if the address needs one."""
-        token = env.get(self.variable, "") or (_from_file(Path(token_file)) if token_file else "")
+        token = env.get(self.variable, "") or (read_token(Path(token_file)) if token_file else "")
         if not token and not is_loopback(host):
             raise Fault(
                 f"{self.bind_key}: found {host}, expected a loopback address such as 127.0.0.1, "
@@ -70,16 +70,3 @@ class RateLimit:
                 return False
             self._left -= 1
             return True
-
-
-def _from_file(path: Path) -> str:
-    try:
-        if path.stat().st_mode & stat.S_IROTH:
-            raise Fault(f"{path}: found a token that everybody may read, expected: chmod o-r {path}", Exit.CONFIG)
-        first, _, _ = path.read_text().partition("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise Fault(f"{path}: the token cannot be read ({reason})", Exit.CONFIG) from error
-    if not first.strip():
-        raise Fault(f"{path}: found nothing in its first line, expected the token", Exit.CONFIG)
-    return first.strip()

@@ -114,6 +114,26 @@ class Sinks(Section, frozen=True):
     """``[sinks]``: where muxd keeps the aligned rows besides the log."""
 
     sqlite: bool = False
+    influx: bool = False
+
+
+class Influx(Section, frozen=True):
+    """``[influx]``: the InfluxDB that the sink writes to; ``influx_db`` is a bucket where ``api`` is v2.
+
+    At most ``max_queue`` lines are in memory, the others wait in the log. ``query`` has the dashboard read from it.
+    """
+
+    influx_url: Annotated[str, Meta(pattern=r"^https?://[^\s?#]+$", description="http://HOST:PORT")] = (
+        "http://localhost:8086"
+    )
+    influx_db: Annotated[str, Meta(min_length=1, max_length=64)] = "vmstats"
+    influx_org: Annotated[str, Meta(max_length=255)] = ""
+    api: Literal["v3", "v2", "v1"] = "v3"
+    token_file: str = ""
+    batch_max_lines: Annotated[int, Meta(ge=1, le=100_000)] = 2000
+    batch_max_sec: Annotated[float, Meta(gt=0, le=3600)] = 1.0
+    max_queue: Annotated[int, Meta(ge=2, le=1_000_000)] = 20_000
+    query: bool = False
 
 
 class EdgePower(Section, frozen=True):
@@ -159,6 +179,20 @@ class Web(Section, frozen=True):
     slow_ms: Annotated[float, Meta(gt=0, le=3_600_000)] = 20.0
 
 
+class VmStat(Section, frozen=True):
+    """``[vmstatd]``: which hypervisor is asked about its machines, how often, and what of it is recorded.
+
+    Times are in seconds. ``fields`` are names or patterns of keys, empty: all; ``every`` maps such to how far apart
+    two recordings of the key are at least. ``libvirt_timeout`` is how long one answer is waited for.
+    """
+
+    poll_interval: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
+    libvirt_uri: Annotated[str, Meta(pattern=r"^[a-z+]+://\S*$", description="a libvirt URI")] = "qemu:///system"
+    libvirt_timeout: Annotated[float, Meta(ge=0.1, le=600)] = 10.0
+    fields: list[Annotated[str, Meta(min_length=1)]] = []
+    every: dict[str, Annotated[float, Meta(gt=0, le=86_400)]] = {}
+
+
 class Config(Section, frozen=True):
     """The whole configuration."""
 
@@ -172,9 +206,11 @@ class Config(Section, frozen=True):
     retention: Retention = msgspec.field(default_factory=Retention)
     mux: Mux = msgspec.field(default_factory=Mux)
     sinks: Sinks = msgspec.field(default_factory=Sinks)
+    influx: Influx = msgspec.field(default_factory=Influx)
     edgepower: EdgePower = msgspec.field(default_factory=EdgePower)
     pimon: PiMon = msgspec.field(default_factory=PiMon)
     web: Web = msgspec.field(default_factory=Web)
+    vmstatd: VmStat = msgspec.field(default_factory=VmStat)
 
 
 OWN_VARIABLES = {

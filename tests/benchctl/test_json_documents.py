@@ -16,6 +16,7 @@ from benchctl.sink_status import SinkStatus
 from benchctl.status import Status
 from benchctl.stream_status import StreamStatus
 from benchctl.summary import PairSummary
+from benchctl.vm_status import VmStatistics
 from benchlab.stream_story import SourceStatus
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "FORMAT.md").read_text()
@@ -29,6 +30,7 @@ STATUS = (
     Recent,
     PairSummary,
     SinkStatus,
+    VmStatistics,
     Due,
 )
 DOCUMENTS: list[tuple[str, tuple[type[msgspec.Struct], ...]]] = [

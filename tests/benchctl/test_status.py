@@ -379,6 +379,19 @@ def test_store_that_is_no_database_is_a_problem_of_that_sink_only(benchctl: Benc
     assert "cannot be read" in sink["problem"]
 
 
+def test_statistics_of_vmstatd_are_those_that_it_told_last(benchctl: Benchctl, session: Session) -> None:
+    assert shown(benchctl)["session"]["vmstatd"] is None
+    told = {"started_at_ns": 5, "total_collections": 9, "total_errors": 1, "vms_monitored": 3}
+    older = event(session, "self.vm", ago_s=9, **{**told, "total_collections": 8})
+    polled_ns = session.clock().now_ns() - 4 * S
+    newest = event(session, "self.vm", ago_s=4, **told, last_collection_time_ns=polled_ns, total_metrics_written=18)
+    (session.raw / "vmstat.jsonl").write_bytes(encode_lines([older, newest, event(session, "vm.libvirt", vmid=1)]))
+    found = shown(benchctl)["session"]["vmstatd"]
+    assert found.pop("last_collection_age_s") >= 4
+    assert found == {**told, "last_collection_time_ns": polled_ns, "total_metrics_written": 18}
+    assert "vms        3 monitored, 9 polls, 1 errors, the last 4" in benchctl("status").stdout
+
+
 def test_retention_takes_the_oldest_next_but_never_the_current_or_a_pinned_one(
     benchctl: Benchctl, tmp_path: Path
 ) -> None:

@@ -20,10 +20,9 @@ from support.old_sessions import LINE, Old
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 LATENCY, BOOKMARKS, PIMON = "aligned/latency.jsonl", "raw/bookmarks.jsonl", "raw/pimon.jsonl"
+VMSTAT = "raw/vmstat.jsonl"
 
-Both = msgspec.defstruct(
-    "Both", [("sqlite", bool, False), ("influx", bool, False), ("batch_max", int, 7)], bases=(Sinks,)
-)
+Both = msgspec.defstruct("Both", [("batch_max", int, 7)], bases=(Sinks,))
 
 
 def sinks(*names: str) -> Sinks:
@@ -35,10 +34,10 @@ def sinks(*names: str) -> Sinks:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Old:
-    """A muxed session with a bookmark and a tick of pimon in it."""
+    """A muxed session with a bookmark, a tick of pimon and a reading of a guest in it."""
     made = Old(tmp_path, "dev", 30)
     streams = {"pipeline.jsonl": {"offset": made.raw.stat().st_size}}
-    for name in ("bookmarks.jsonl", "pimon.jsonl"):
+    for name in ("bookmarks.jsonl", "pimon.jsonl", "vmstat.jsonl"):
         (made.dir / "raw" / name).write_bytes(LINE)
         streams[name] = {"offset": len(LINE)}
     made.muxed(streams=streams, generation=2)
@@ -66,7 +65,7 @@ def in_database(old: Old, cursors: dict[str, tuple[int, int]], session: str = "d
 
 def whole(old: Old, generation: int = 2) -> dict[str, tuple[int, int]]:
     raw = (generation, len(LINE))
-    return {LATENCY: (generation, old.latency.stat().st_size), BOOKMARKS: raw, PIMON: raw}
+    return {LATENCY: (generation, old.latency.stat().st_size), BOOKMARKS: raw, PIMON: raw, VMSTAT: raw}
 
 
 def test_no_sink_switched_on_lacks_nothing(old: Old) -> None:
@@ -92,7 +91,7 @@ def test_rows_that_only_the_write_ahead_log_holds_count(old: Old) -> None:
     open_store.close()
 
 
-@pytest.mark.parametrize("stream", [LATENCY, BOOKMARKS, PIMON])
+@pytest.mark.parametrize("stream", [LATENCY, BOOKMARKS, PIMON, VMSTAT])
 def test_stream_that_was_not_taken_whole_is_named_with_what_mends_it(old: Old, stream: str) -> None:
     generation, offset = whole(old)[stream]
     in_database(old, {**whole(old), stream: (generation, offset - 1)})

@@ -88,6 +88,19 @@ def test_install_for_the_dashboard_is_pinned_whole_and_as_in_the_tests(python: s
     assert pinned.items() <= pins("requirements-dev.txt", python).items()
 
 
+@pytest.mark.parametrize("python", PYTHONS)
+def test_install_for_an_influxdb_is_pinned_whole_and_as_in_the_tests(python: str) -> None:
+    extras = [wanted.name for wanted in needs(PRODUCT, python, "influx")]
+    pinned = pins("requirements-influx.txt", python)
+    assert set(pinned) == closure([PRODUCT, *extras], python) - {PRODUCT}
+    assert pinned.items() <= pins("requirements-dev.txt", python).items()
+
+
+def test_libvirt_for_python_is_pinned_as_the_extra_asks() -> None:
+    (wanted,) = (wanted for wanted in needs(PRODUCT, PYTHONS[1], "vm") if wanted.name == "libvirt-python")
+    assert wanted.specifier.contains(pins("requirements-vm.txt", PYTHONS[1])[wanted.name])
+
+
 def test_pins_satisfy_what_pyproject_asks_for() -> None:
     for python in PYTHONS:
         pinned = pins("requirements-dev.txt", python)
@@ -95,7 +108,7 @@ def test_pins_satisfy_what_pyproject_asks_for() -> None:
             assert wanted.specifier.contains(pinned[canonicalize_name(wanted.name)]), wanted
 
 
-@pytest.mark.parametrize("heavy", ["pyarrow", "polars", "duckdb", "libvirt-python", "uvicorn", "psutil"])
+@pytest.mark.parametrize("heavy", ["pyarrow", "polars", "duckdb", "libvirt-python", "uvicorn", "psutil", "httpx2"])
 def test_minimal_install_has_nothing_heavy(heavy: str) -> None:
     assert heavy not in pins("requirements.txt", "3.11")
 

@@ -18,7 +18,7 @@ from support.tree import REPOSITORY
 SCHEMA = (REPOSITORY / "references" / "schema.md").read_text()
 QUERIES = (REPOSITORY / "references" / "queries.md").read_text()
 QUERY = re.compile(r"^## (.+?)\n.*?```sql\n(.*?)```", re.MULTILINE | re.DOTALL)
-NAMED = dict(QUERY.findall(QUERIES.split("# Queries of the telemetry logger")[0]))
+NAMED = dict(QUERY.findall(QUERIES.split("# Queries of virtual machines")[0]))
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,10 @@ def documented(table: str) -> list[str]:
     return [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)]
 
 
-@pytest.mark.parametrize("table", [*("latency", "dropped", "signal", "bookmark", "cursor"), *telemetry_schema.TABLES])
+@pytest.mark.parametrize(
+    "table",
+    [*("latency", "dropped", "signal", "bookmark", "cursor", "vm_metrics", "vm_features"), *telemetry_schema.TABLES],
+)
 def test_every_column_is_documented(session: Session, table: str) -> None:
     columns = [row[1] for row in asked(session, f"PRAGMA table_info({table})")]
     assert sorted(documented(table)) == sorted(columns)
@@ -120,6 +123,10 @@ def test_every_column_of_a_view_is_documented(session: Session, view: str) -> No
         ("SELECT * FROM signal WHERE source = 'a' AND key = 'b' AND ts_ns > 5", "signal_by_key"),
         ("SELECT * FROM dropped WHERE ts_ns > 5", "dropped_by_time"),
         ("SELECT * FROM bookmark WHERE ts_ns > 5", "bookmark_by_time"),
+        ("SELECT * FROM vm_metrics WHERE uuid = 'a' AND ts_ns > 5", "vm_metrics_by_vm"),
+        ("SELECT * FROM vm_metrics WHERE ts_ns > 5", "vm_metrics_by_time"),
+        ("SELECT * FROM vm_features WHERE uuid = 'a' AND ts_ns > 5", "vm_features_by_vm"),
+        ("SELECT * FROM vm_features WHERE ts_ns > 5", "vm_features_by_time"),
     ],
 )
 def test_usual_questions_are_answered_by_an_index(session: Session, sql: str, index: str) -> None:

@@ -417,6 +417,8 @@ def energy(meter: Meter, i: int, j: int, a: int, b: int) -> float:
 
 
 def signal_rows(streams: dict[str, list[Event]], rules: Rules) -> list[dict[str, Any]]:
+    from support.vm_energy_oracle import energy_rows
+
     judged = judge(streams)
     end = end_of(streams)
     readings = [x for x in judged.used if x.event.source not in ("pipeline", "meta", "bookmark")]
@@ -437,6 +439,7 @@ def signal_rows(streams: dict[str, list[Event]], rules: Rules) -> list[dict[str,
                 row["sim"] = True
             keyed.append(((grid, 1, (source, dev)), row))
         grid += rules.grid_ns
+    keyed += energy_rows(judged.used, end, rules)
     keyed.sort(key=lambda pair: pair[0])
     return [row for _, row in keyed]
 

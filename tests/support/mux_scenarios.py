@@ -36,7 +36,48 @@ def session(random: Random) -> dict[str, list[Event]]:
         streams["edge.jsonl"] = in_file_order(
             random, meter(random, "edge.shelly", "power_total_watts"), "edge.shelly", 50
         )
+    if random.random() < 0.5:
+        streams["vmstat.jsonl"] = in_file_order(random, guests(random), "vm.libvirt", 20)
+        for line in streams["vmstat.jsonl"]:
+            if line.source == "meta" and "sources" in line.kv and random.random() < 0.1:
+                line.kv["sources"][0]["remote"] = True
     return streams
+
+
+def guests(random: Random) -> list[Event]:
+    """Return the events of some VMs, most of them of one poll at one time; they restart, stop, hang and are reset."""
+    events: list[Event] = []
+    apart_ms = random.choice([0, 0, 0, 2])
+    polls, every = range(random.randint(2, 14)), random.choice([20, 40, 50]) * MS
+    start = T0 + random.choice([-20, 0, 35]) * MS
+    for number in range(random.randint(1, 4)):
+        dev, sim, vmid, total = f"vm-{number}", random.random() < 0.2, number + 1, random.randint(0, 10**12)
+        hung = off = 0
+        for poll in polls:
+            if hung or random.random() < 0.08:
+                hung = hung - 1 if hung else random.randint(0, 3)
+                continue
+            if random.random() < 0.05:
+                vmid, total, off = vmid + 10, 0, random.choice([0, 0, 1, 2])
+            kv: dict[str, Any] = {"vmid": vmid, "name": f"guest {number}", "state": "stopped" if off else "running"}
+            if not off and random.random() < 0.95:
+                total = random.randint(0, 5) if random.random() < 0.03 else total + random.randint(0, 30 * MS)
+                kv["cputime_ns"] = total
+            off = max(0, off - 1)
+            at = start + poll * every + number * apart_ms * MS
+            events.append(Event(ts_ns=at, source="vm.libvirt", kv=kv, dev=dev, sim=sim))
+    return events
+
+
+def processor(random: Random, trouble: float) -> list[Event]:
+    events = meter(random, "cpu.psutil", "cpu_util", None, None, trouble)
+    cores = [{"core": n, "util": 1.0} for n in range(random.choice([1, 4, 4, 4]))]
+    for event in events:
+        if "cpu_util" in event.kv:
+            event.kv["cpu_util"] = random.choice([0.0, *[event.kv["cpu_util"] / 3] * 9])
+            if random.random() >= trouble:
+                event.kv["cores"] = cores
+    return events
 
 
 def stages(random: Random, flow: str) -> list[Event]:
@@ -79,29 +120,35 @@ def telemetry(random: Random) -> list[Event]:
     devices: list[list[str | None]] = [[None], ["gpu0"], ["gpu0", "gpu1"]]
     for dev in random.choice(devices):
         events += meter(random, "gpu.nvml", "power_w", dev, "energy_j")
-    if random.random() < 0.5:
-        events += meter(random, "cpu.rapl", "package_w", None, "package_j")
+    trouble = random.choice([0.05, 0.003, 0.0])
+    if random.random() < 0.7:
+        events += meter(random, "cpu.rapl", "package_w", None, "package_j", trouble)
+    if random.random() < 0.8:
+        events += processor(random, trouble)
     return events
 
 
-def meter(random: Random, source: str, key: str, dev: str | None = None, counter: str | None = None) -> list[Event]:
+def meter(
+    random: Random, source: str, key: str, dev: str | None = None, counter: str | None = None, trouble: float = 0.05
+) -> list[Event]:
+    """Return a meter's events; with a ``trouble`` under 0.05 it hardly ever leaves, is reset or leaves a key out."""
     at = T0 + random.choice([-40, -20, 0, 30, 200]) * MS
     end = T0 + random.choice([200, 420, 600]) * MS
     total, sim = random.uniform(0, 100), random.random() < 0.3
     events: list[Event] = []
     while at < end:
         power = round(random.uniform(50, 300), 3)
-        kv: dict[str, Any] = {key: power} if random.random() > 0.05 else {}
+        kv: dict[str, Any] = {key: power} if random.random() >= trouble else {}
         if random.random() < 0.7:
             kv["temp_c"] = round(random.uniform(30, 80), 1)
-        if counter and random.random() < 0.9:
-            total = 0.0 if random.random() < 0.05 else total + power * 0.02
+        if counter and random.random() >= 2 * trouble:
+            total = 0.0 if random.random() < trouble else total + power * 0.02
             kv[counter] = total
         events.append(Event(ts_ns=at, source=source, kv=kv, dev=dev, sim=sim))
-        if random.random() < 0.05:
+        if random.random() < trouble:
             down = {"event": "source_down", "which": source, "reason": "unplugged"}
             events.append(Event(ts_ns=at + 5 * MS, source="meta", kv=down, dev=random.choice([None, dev])))
-        at += random.choice([10, 20, 20, 30, 40, 61, 90]) * MS
+        at += random.choice([10, 20, 20, 30, 40, 61, 90] if trouble == 0.05 else [10, 20, 20]) * MS
     return events
 
 

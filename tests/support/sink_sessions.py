@@ -21,6 +21,11 @@ from muxd.sinks.worker import Worker
 from support.mux_scenarios import T0
 from support.mux_sessions import MS, append, make_session, meta, numbered, record, stage, usual_run
 
+VM_TABLES = {
+    "vm_metrics": ("state", "cpu_count", "memory_max_kb", "memory_used_kb", "cputime_ns"),
+    "vm_features": ("memory_rate_kb_per_sec", "memory_angle_deg"),
+}
+
 
 def store_path(session: Session) -> Path:
     return session.dir / "store" / "telemetry.db"
@@ -91,7 +96,7 @@ def has_rows(session: Session, table: str = "latency") -> bool:
 
 
 def tables(session: Session) -> dict[str, list[dict[str, Any]]]:
-    return {name: stored(session, name) for name in ("latency", "dropped", "signal", "bookmark", "cursor")}
+    return {name: stored(session, name) for name in ("latency", "dropped", "signal", "bookmark", *VM_TABLES, "cursor")}
 
 
 def lines_with_offsets(path: Path) -> list[tuple[int, dict[str, Any]]]:
@@ -119,12 +124,26 @@ def expected(session: Session) -> dict[str, list[dict[str, Any]]]:
         common |= {"sim": int(row.get("sim", False))} | {k: row[k] for k in ("dev", "unc_ns") if k in row}
         for key, value in sorted(row["kv"].items()):
             found["signal"].append(common | {"key": key, "text" if isinstance(value, str) else "value": value})
+    found |= _expected_vms(session.raw / "vmstat.jsonl")
     if (path := session.raw / "bookmarks.jsonl").exists():
         for offset, row in lines_with_offsets(path):
             if row["source"] == "bookmark":
                 said = msgspec.json.encode(row["kv"]).decode()
                 place = {"stream": "raw/bookmarks.jsonl", "offset": offset, "ts_ns": row["ts_ns"]}
                 found["bookmark"].append(place | {"text": row["kv"]["text"], "kv": said, "sim": 0})
+    return found
+
+
+def _expected_vms(path: Path) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {table: [] for table in VM_TABLES}
+    for offset, row in lines_with_offsets(path) if path.exists() else []:
+        if row["source"] != "vm.libvirt":
+            continue
+        kv, common = row["kv"], {"offset": offset, "ts_ns": row["ts_ns"], "sim": int(row.get("sim", False))}
+        common |= {"VMID": kv["vmid"], "name": kv["name"], "uuid": row["dev"]}
+        for table, columns in VM_TABLES.items():
+            if said := {key: kv[key] for key in columns if key in kv}:
+                found[table].append(common | said)
     return found
 
 
@@ -139,7 +158,7 @@ def assert_store_is_the_log(session: Session) -> None:
             found.sort(key=lambda row: (row["offset"], row["key"]))
         assert found == rows, table
     cursors = {row["stream"]: row["offset"] for row in stored(session, "cursor")}
-    files = ("aligned/latency.jsonl", "aligned/signals.jsonl", "raw/bookmarks.jsonl")
+    files = ("aligned/latency.jsonl", "aligned/signals.jsonl", "raw/bookmarks.jsonl", "raw/vmstat.jsonl")
     lengths = {name: size for name in files if (size := length_of(session.dir / name))}
     assert cursors == lengths
 

@@ -23,6 +23,8 @@ SIGNALS_STREAM = f"aligned/{SIGNALS_FILE}"
 BOOKMARKS_STREAM = "raw/bookmarks.jsonl"
 PIMON_STREAM = "raw/pimon.jsonl"
 PI_SYSTEM, PI_BATTERY, PI_PROCESSES = "pi.system", "pi.battery", "pi.processes"
+VM_STREAM = "raw/vmstat.jsonl"
+VM = "vm.libvirt"
 
 CHUNK_BYTES = 256 * 1024  # of one stream in one batch
 NS_PER_S = 1_000_000_000
@@ -46,6 +48,7 @@ STREAMS = (
     _Stream(SIGNALS_STREAM, Aligned),
     _Stream(BOOKMARKS_STREAM, Event, (BOOKMARK,)),
     _Stream(PIMON_STREAM, Event, (PI_SYSTEM, PI_BATTERY, PI_PROCESSES)),  # aligned rows have no tables
+    _Stream(VM_STREAM, Event, (VM,)),  # the grid would repeat a poll, or leave one out
 )
 
 
@@ -106,8 +109,9 @@ class Feed:
     It remembers how a raw stream was read up to its cursor, only so as not to read that again.
     """
 
-    def __init__(self, session_dir: Path) -> None:
+    def __init__(self, session_dir: Path, chunk_bytes: int = CHUNK_BYTES) -> None:
         self._dir = session_dir
+        self._chunk_bytes = chunk_bytes
         self._places: dict[str, ReaderState] = {}
         self.word = Word(session_dir)
 
@@ -160,7 +164,7 @@ class Feed:
         if limit <= offset:
             return False
         start = 0 if stream.is_raw else offset
-        with StreamReader(path, stream.row_type, start, chunk_bytes=CHUNK_BYTES, limit=limit) as reader:
+        with StreamReader(path, stream.row_type, start, chunk_bytes=self._chunk_bytes, limit=limit) as reader:
             place = self._places.pop(stream.name, None)
             if place is not None and place.offset == offset:
                 reader.restore(place)

@@ -17,7 +17,7 @@ from benchlab.config import Config
 from benchlab.errors import Fault
 from benchlab.session import Session
 from muxd.sinks import figures
-from muxd.sinks.feed import Feed
+from muxd.sinks.feed import CHUNK_BYTES, Feed
 from muxd.sinks.letters import DeadLetters
 from muxd.sinks.sink import Sink
 from muxd.sinks.worker import Worker
@@ -224,7 +224,8 @@ class SinkRunner:
             return
         rejected = self._rejected.setdefault(name, Counter())
         letters = DeadLetters(session.dir / "quarantine" / f"{name}.jsonl")
-        worker = Worker(name, sink, Feed(session.dir), letters, rejected=rejected)
+        feed = Feed(session.dir, getattr(sink, "chunk_bytes", CHUNK_BYTES))
+        worker = Worker(name, sink, feed, letters, rejected=rejected)
         self._threads[session.dir, name] = SinkThread(worker)
 
     def _measure(self, threads: list[SinkThread]) -> None:

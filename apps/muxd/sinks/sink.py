@@ -47,7 +47,8 @@ class StoreChanged(Exception):
 class Sink(Protocol):
     """One place where rows are kept. All methods are called by one thread, and may raise Transient.
 
-    A method returns or raises within seconds, so that the sink can be stopped.
+    A method returns or raises within seconds, so that the sink can be stopped. A sink that has an attribute ``poll_s``
+    is given what came in so many seconds at once, one with ``chunk_bytes`` up to so many bytes of each file.
     """
 
     def open(self) -> Cursors:

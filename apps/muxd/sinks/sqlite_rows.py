@@ -10,7 +10,7 @@ import msgspec
 
 from benchlab.event import Aligned
 from muxd.rows import DROPPED, LATENCY, DroppedKv, LatencyKv
-from muxd.sinks.feed import LATENCY_STREAM
+from muxd.sinks.feed import LATENCY_STREAM, VM
 from muxd.sinks.sink import Record
 
 Row = tuple[object, ...]
@@ -25,6 +25,11 @@ INSERT = {
     ),
     "signal": "session, offset, key, node, ts_ns, source, dev, value, text, unc_ns, sim",
     "bookmark": "session, stream, offset, node, ts_ns, text, kv, sim",
+    "vm_metrics": (
+        "session, offset, node, ts_ns, VMID, name, uuid, state, cpu_count, memory_max_kb, memory_used_kb, "
+        "cputime_ns, sim"
+    ),
+    "vm_features": ("session, offset, node, ts_ns, VMID, name, uuid, memory_rate_kb_per_sec, memory_angle_deg, sim"),
 }
 """The columns of each table in the order of its rows."""
 
@@ -33,6 +38,18 @@ _LARGEST = 2**63
 
 class Unfit(Exception):
     """A record is no row of any table; the message says why."""
+
+
+class _VmKv(msgspec.Struct):
+    vmid: int | None = None
+    name: str | None = None
+    state: str | None = None
+    cpu_count: int | None = None
+    memory_max_kb: int | None = None
+    memory_used_kb: int | None = None
+    cputime_ns: int | None = None
+    memory_rate_kb_per_sec: float | None = None
+    memory_angle_deg: float | None = None
 
 
 class Rows:
@@ -55,7 +72,7 @@ class Rows:
         event = record.event
         try:
             if not isinstance(event, Aligned):
-                yield "bookmark", self._bookmark(record)
+                yield from self._vm(record) if event.source == VM else [("bookmark", self._bookmark(record))]
             elif record.stream != LATENCY_STREAM:
                 yield from (("signal", row) for row in self._signals(record.offset, event))
             elif event.source == LATENCY:
@@ -94,6 +111,18 @@ class Rows:
                 *(self._session, offset, key, self._node, event.ts_aligned_ns, event.source, event.dev, value, text),
                 *(_fit(event.unc_ns), event.sim),
             )
+
+    def _vm(self, record: Record) -> Iterator[tuple[str, Row]]:
+        """Yield a row of each table of which an event tells anything."""
+        event = record.event
+        assert not isinstance(event, Aligned)
+        kv = msgspec.convert(event.kv, _VmKv)
+        which = (self._session, record.offset, self._node, event.ts_ns, kv.vmid, kv.name, event.dev)
+        metrics = (kv.state, kv.cpu_count, kv.memory_max_kb, kv.memory_used_kb, _fit(kv.cputime_ns))
+        features = (kv.memory_rate_kb_per_sec, kv.memory_angle_deg)
+        for table, values in (("vm_metrics", metrics), ("vm_features", features)):
+            if any(value is not None for value in values):
+                yield table, (*which, *values, event.sim)
 
     def _bookmark(self, record: Record) -> Row:
         event = record.event

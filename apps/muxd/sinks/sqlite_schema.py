@@ -65,6 +65,25 @@ SELECT session, source, dev, key, MAX(ts_ns) AS ts_ns, value, text, sim
 FROM signal GROUP BY session, source, dev, key;
 """
 
+_THIRD = """
+CREATE TABLE vm_metrics (
+  session TEXT NOT NULL, offset INTEGER NOT NULL, node TEXT, ts_ns INTEGER NOT NULL,
+  VMID INTEGER, name TEXT, uuid TEXT, state TEXT, cpu_count INTEGER, memory_max_kb INTEGER, memory_used_kb INTEGER,
+  cputime_ns INTEGER, sim INTEGER NOT NULL,
+  PRIMARY KEY (session, offset)
+) WITHOUT ROWID;
+CREATE INDEX vm_metrics_by_vm ON vm_metrics (uuid, ts_ns);
+CREATE INDEX vm_metrics_by_time ON vm_metrics (ts_ns);
+
+CREATE TABLE vm_features (
+  session TEXT NOT NULL, offset INTEGER NOT NULL, node TEXT, ts_ns INTEGER NOT NULL,
+  VMID INTEGER, name TEXT, uuid TEXT, memory_rate_kb_per_sec REAL, memory_angle_deg REAL, sim INTEGER NOT NULL,
+  PRIMARY KEY (session, offset)
+) WITHOUT ROWID;
+CREATE INDEX vm_features_by_vm ON vm_features (uuid, ts_ns);
+CREATE INDEX vm_features_by_time ON vm_features (ts_ns);
+"""
+
 
 def _first(connection: sqlite3.Connection) -> None:
     telemetry_schema.run(connection, _FIRST)
@@ -78,10 +97,14 @@ def _second(connection: sqlite3.Connection) -> None:
     telemetry_schema.bring_up_to_date(connection)
 
 
-MIGRATIONS = (_first, _second)
+def _third(connection: sqlite3.Connection) -> None:
+    telemetry_schema.run(connection, _THIRD)
+
+
+MIGRATIONS = (_first, _second, _third)
 """Migration ``n`` (from 1) leads from ``PRAGMA user_version`` n - 1 to n, within a transaction."""
 
-TABLES = ("latency", "dropped", "signal", "bookmark", "system_sample")
+TABLES = ("latency", "dropped", "signal", "bookmark", "vm_metrics", "vm_features", "system_sample")
 """Those with a session in each row; what belongs to a row of ``system_sample`` goes with it."""
 
 

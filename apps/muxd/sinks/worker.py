@@ -47,6 +47,7 @@ class Worker:
         self._sink = sink
         self._letters = letters
         self._chance = chance
+        self._poll_s: float = getattr(sink, "poll_s", POLL_S)
         self._generation: int | None = None
         self._pending: Batch | None = None
         self._failures = 0
@@ -66,7 +67,7 @@ class Worker:
             return self._failed(f"{type(error).__name__}: {error}", None)
         self._succeeded()
         self.is_idle = not busy
-        return 0.0 if busy else POLL_S
+        return 0.0 if busy else self._poll_s
 
     def close(self) -> None:
         """Let go of the store."""

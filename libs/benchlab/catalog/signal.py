@@ -35,6 +35,7 @@ class Signal:
     the key ``table.column``; the table's ``info`` columns identify its rows.
     Where the hardware decides the names, ``source`` and ``key`` are patterns: the ``*`` in a key stands for one part of
     it, which takes the place of every ``*`` in ``labels`` and ``energy_key``.
+    ``dev_label`` is the one label that says whose value it is, where that is not source and dev as usual.
     """
 
     source: str
@@ -48,6 +49,13 @@ class Signal:
     energy_key: str | None = None
     energy_step_ms: float = 0.0
     family_help: str | None = None
+    dev_label: str | None = None
+
+    def identity(self, source: str, dev: str | None) -> Labels:
+        """Return the labels of its Prometheus samples that say whose value it is."""
+        if self.dev_label:
+            return ((self.dev_label, dev or ""),)
+        return (("source", source), *((("dev", dev),) if dev else ()))
 
     def matching(self, key: str) -> Signal | None:
         """Return the signal of a key that is this one's or fits its pattern, None if it does neither."""
@@ -82,8 +90,13 @@ Row = tuple[str, str, str, str]
 
 
 def numbers(
-    source: str, kind: Kind, prefix: str, rows: Iterable[Row], influx: InfluxType = "float"
+    source: str,
+    kind: Kind,
+    prefix: str,
+    rows: Iterable[Row],
+    influx: InfluxType = "float",
+    dev_label: str | None = None,
 ) -> Iterator[Signal]:
     """Yield one signal per row, all of one kind and type."""
     for key, unit, name, text in rows:
-        yield Signal(source, key, unit, kind, text, prefix + name, influx)
+        yield Signal(source, key, unit, kind, text, prefix + name, influx, dev_label=dev_label)

@@ -1,0 +1,1 @@
+"""Virtual machines over HTTP: what each does now, what it did, and what its numbers say."""
