@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|influx]``: all of them by default."""
+"""``python -m benchmarks [NAME ...]``: all of them by default; ``--help`` has the names."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from benchmarks.replay import replay
 from benchmarks.same import DifferentError
 from benchmarks.stages import stages
 from benchmarks.table import Section
+from benchmarks.vms import vms
 from benchmarks.whole import whole
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    what = "replay, whole, live, collectors, board, probe, stages, pistat, influx (default: all)"
+    what = "replay, whole, live, collectors, board, probe, stages, pistat, vms, influx (default: all)"
     p.add_argument("what", nargs="*", help=what)
     p.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
     p.add_argument(
@@ -51,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
         "stages": lambda: stages(args.seconds),
         "probe": lambda: probe(args.seconds),
         "pistat": lambda: pistat(args.seconds),
+        "vms": lambda: vms(args.seconds),
         "influx": lambda: [influx(args.frames, args.rounds)],
     }
     unknown = [what for what in args.what if what not in benchmarks]

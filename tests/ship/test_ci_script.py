@@ -10,17 +10,10 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PRESENT = ("bash", "dirname", "cat", "env", "grep")
-TOOLS = ("systemd-analyze", "unshare", "mount", "git", "python3", "gcc", "pkg-config")
-SERVICES = (
-    "prometheus",
-    "promtool",
-    "prometheus-node-exporter",
-    "collectd",
-    "influxd",
-    "influx",
-    "victoria-metrics",
-    "gst-launch-1.0",
-)
+TOOLS = ("systemd-analyze", "unshare", "mount", "git", "python3", "gcc", "pkg-config", "cpio", "nsenter", "ip")
+VIRTUAL = ("libvirtd", "virtlogd", "qemu-system-x86_64", "busybox")
+STORES = ("influxd", "influx", "victoria-metrics")
+SERVICES = ("prometheus", "promtool", "prometheus-node-exporter", "collectd", "gst-launch-1.0", *STORES, *VIRTUAL)
 NOTES = '#!/usr/bin/env bash\necho "${0##*/} $*" >>"$NOTES"\n'
 
 
