@@ -51,9 +51,14 @@ def test_pause_keeps_what_comes_and_resume_shows_it(visit: Visit, live_webd: Web
     page = opened(visit(live_webd))
     page.keyboard.press("Space")
     expect(page.get_by_text("Paused", exact=True)).to_be_visible()
-    before = frames_shown(page)
     waiting = page.locator("[data-waiting]")
-    until(lambda: waiting.count() and int(waiting.get_attribute("data-waiting") or 0) > 60)
+
+    def are_waiting(count: int) -> bool:
+        return waiting.count() > 0 and int(waiting.get_attribute("data-waiting") or 0) > count
+
+    until(lambda: are_waiting(60))  # by then the figures are those of the moment of the pause
+    before = frames_shown(page)
+    until(lambda: are_waiting(150))
     assert frames_shown(page) == before
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
