@@ -38,15 +38,30 @@ def from_influx(
     if count <= points:
         rows = server.rows(f"SELECT {field} AS value {where}") if count else []
         return Found("influx", [(row["time"], row["value"]) for row in rows if row.get("value") is not None], None, sim)
-    width_ns = -(-(to_ns - from_ns) // points)
+    first, last = (server.rows(f"SELECT {field} {where} ORDER BY time {order} LIMIT 1") for order in ("ASC", "DESC"))
+    if not first or not last:  # deleted meanwhile
+        return Found("influx", sim=sim)
+    return Found("influx", [], _spans(server, field, where, (first[0]["time"], last[0]["time"]), points), sim)
+
+
+def _spans(server: _Server, field: str, where: str, ends: tuple[int, int], points: int) -> list[Span]:
+    """Return equal steps from the first value to the last one: steps of the time asked for would lie beside them."""
+    first_ns, last_ns = ends
+    width_ns = -(-(last_ns - first_ns + 1) // points)
     parts = f"count({field}) AS n, min({field}) AS low, sum({field}) AS total, max({field}) AS high"
-    rows = server.rows(f"SELECT {parts} {where} GROUP BY time({width_ns}ns) fill(none)")
-    spans = [
-        Span(row["time"], row["time"] + width_ns - 1, int(row["n"]), row["low"], row["total"], row["high"])
+    rows = server.rows(f"SELECT {parts} {where} GROUP BY time({width_ns}ns, {first_ns % width_ns}ns) fill(none)")
+    return [
+        Span(
+            max(row["time"], first_ns),
+            min(row["time"] + width_ns - 1, last_ns),
+            int(row["n"]),
+            row["low"],
+            row["total"],
+            row["high"],
+        )
         for row in rows
         if row.get("n")
     ]
-    return Found("influx", [], spans, sim)
 
 
 def place_of(key: str) -> tuple[str, str]:

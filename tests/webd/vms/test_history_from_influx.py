@@ -52,7 +52,7 @@ def test_a_real_influxdb_answers_with_values_and_with_spans(server: InfluxDb, tm
     assert found["columns"]["t_ms"][1] == (T0 + NS) // 1000 / 1000
     spans = get(web, "/api/telemetry/history", {**asked, "points": 10})
     assert (spans["resolution"], sum(spans["columns"]["n"])) == ("buckets", 100)
-    assert 10 <= len(spans["columns"]["n"]) <= 12
+    assert spans["columns"]["n"] == [10] * 10
     assert (spans["columns"]["min"][0], spans["columns"]["max"][-1]) == (0, 99)
     cpu = get(web, "/api/telemetry/history", {**asked, "field": "cpu_pct"})
     assert (cpu["columns"]["value"][-1], cpu["sim"]) == (49.5, True)
@@ -60,6 +60,19 @@ def test_a_real_influxdb_answers_with_values_and_with_spans(server: InfluxDb, tm
     assert set(power["columns"]["value"]) == {3.5}
     nothing = get(web, "/api/telemetry/history", {**asked, "field": "block_latency_ms"})
     assert nothing["columns"] == {"t_ms": [], "value": []}
+
+
+def test_steps_lie_where_the_values_are_not_in_all_of_the_time_that_is_asked_for(
+    server: InfluxDb, tmp_path: Path
+) -> None:
+    append(lab(tmp_path), "vmstat", [meta(-1, "start"), reading(CALM, T0)])
+    web = client(tmp_path, query=True, influx_url=server.url, api="v1")
+    day_ms = 86_400_000
+    asked = {"vm": CALM, "field": "memory_used_kb", "from": T0 / 1e6 - day_ms, "to": T0 / 1e6 + day_ms, "points": 5}
+    spans = get(web, "/api/telemetry/history", asked)["columns"]
+    assert spans["n"] == [20] * 5
+    assert spans["mean"] == [9.5, 29.5, 49.5, 69.5, 89.5]
+    assert [T0 / 1e6 < t_ms < TO_NS / 1e6 for t_ms in spans["t_ms"]] == [True] * 5
 
 
 def test_a_vm_that_only_influxdb_remembers_is_asked_for_by_uuid(server: InfluxDb, tmp_path: Path) -> None:
