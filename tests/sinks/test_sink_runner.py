@@ -12,7 +12,7 @@ from benchlab.config import Config, load
 from benchlab.config_schema import Influx, Sinks
 from benchlab.session import Session
 from muxd.sinks.cursor import FileCursors
-from muxd.sinks.runner import Configured, SinkRunner, enabled, make_sink
+from muxd.sinks.runner import Configured, SinkRunner, make_sink
 from muxd.sinks.sink import Record, Sink, Transient
 from support.mux_sessions import make_session, mux_closed
 from support.processes import until
@@ -49,7 +49,7 @@ def test_without_sinks_nothing_is_made(session: Session) -> None:
     runner.start()
     runner.add(session)
     runner.close()
-    assert enabled(Config()) == set()
+    assert Config().sinks.enabled == set()
     assert not store_path(session).exists()
 
 

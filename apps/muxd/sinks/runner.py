@@ -37,11 +37,6 @@ def make_sink(name: str, session: Session, config: Config) -> Sink:
     return cast(Sink, module.make(session, config))
 
 
-def enabled(config: Config) -> set[str]:
-    """Return the sinks that ``[sinks]`` switches on."""
-    return {name for name in config.sinks.__struct_fields__ if getattr(config.sinks, name)}
-
-
 def settings_of(name: str, config: Config) -> object:
     """Return a sink's own section of the configuration, None if it has none."""
     return getattr(config, name, None)
@@ -213,7 +208,7 @@ class SinkRunner:
     def _arrange(self) -> None:
         """Start what the configuration names, stop what it names no longer, and begin anew what it changed."""
         config = self._configured()
-        wanted = {(folder, name) for folder in self._sessions for name in enabled(config)}
+        wanted = {(folder, name) for folder in self._sessions for name in config.sinks.enabled}
         for key, thread in list(self._threads.items()):
             is_changed = thread.settings != settings_of(key[1], config)
             if key[0] in self._sessions and (key not in wanted or is_changed) and not thread.is_stopping:
