@@ -159,6 +159,13 @@ def test_a_name_or_number_that_two_bear_is_refused_with_their_uuids(tmp_path: Pa
     assert get(web, "/api/telemetry/stats/7")["uuid"] == CALM
 
 
+def test_a_vm_that_never_ran_is_not_known_by_the_number_0(tmp_path: Path) -> None:
+    append(lab(tmp_path), "vmstat", [meta(-1, "start"), reading(CALM, T0, vmid=0, state="stopped")])
+    web = client(tmp_path)
+    assert web.get("/api/telemetry/stats/0").status_code == 404
+    assert get(web, "/api/telemetry/stats/calm one")["id"] == 0
+
+
 def test_a_vm_that_went_is_listed_no_more_and_one_that_comes_is(tmp_path: Path) -> None:
     session = lab(tmp_path)
     append(session, "vmstat", [meta(-1, "start"), reading(CALM, T0)])
