@@ -107,6 +107,8 @@ def test_history_of_what_a_vm_cost(web: TestClient) -> None:
     found = get(web, "/api/telemetry/history", asked)
     assert found["unit"] == "W"
     assert found["columns"]["value"] == pytest.approx([15.0, 15.0, 15.0])
+    nothing = get(web, "/api/telemetry/history", {**asked, "from": 0, "to": 1})
+    assert (nothing["from"], nothing["columns"]["value"]) == ("signals", [])  # vmstatd's own file has no such field
 
 
 def test_the_store_answers_where_there_is_one(tmp_path: Path) -> None:
