@@ -77,13 +77,13 @@ def visit(chromium: Any, serve: object) -> Iterator[Visit]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[[Path], Webd]]:
-    """Start webd over a data root, as ``serve(tmp_path / "data")``."""
+def serve(tmp_path: Path) -> Iterator[Callable[..., Webd]]:
+    """Start webd over a data root, as ``serve(tmp_path / "data", BENCHLAB_WEB_TOKEN="...")``."""
     started: list[Webd] = []
 
-    def _serve(data_root: Path) -> Webd:
+    def _serve(data_root: Path, **env: str) -> Webd:
         (data_root / "sessions").mkdir(parents=True, exist_ok=True)
-        started.append(Webd(data_root, tmp_path / "webd.log"))
+        started.append(Webd(data_root, tmp_path / "webd.log", **env))
         return started[-1]
 
     yield _serve

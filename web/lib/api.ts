@@ -55,6 +55,8 @@ export interface State {
   power_source: string | null;
   power_now_w: Num;
   dropped: Record<string, number>;
+  /** From when on they are counted; null is the session's beginning. */
+  dropped_since_ms: Num;
   temp_c: Num;
 }
 

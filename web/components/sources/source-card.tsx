@@ -19,10 +19,18 @@ interface Props {
   away: boolean;
 }
 
+/** How one source fares, or some of them alike, by a word, a shape and a colour. */
+export function HealthBadge({ health, of }: { health: Health; of?: number }) {
+  const { tone, icon } = LOOK[health];
+  return <Badge tone={tone} icon={icon} title={HEALTH[health].means}>{of === undefined ? HEALTH[health].word : `${of} ${HEALTH[health].word}`}</Badge>;
+}
+
+export function SimulatedBadge() {
+  return <Badge tone="warn" icon={FlaskConical} title="its readings are made up">simulated</Badge>;
+}
+
 /** One source: how it fares, how old and how sure its last reading is, and what it read. */
 export function SourceCard({ source, since, away }: Props) {
-  const health = healthOf(source);
-  const { tone, icon } = LOOK[health];
   return (
     <Card
       className={cn("transition-opacity duration-150", away && "opacity-60")}
@@ -30,19 +38,29 @@ export function SourceCard({ source, since, away }: Props) {
       note={<span className="break-all">{source.dev ?? source.stream}</span>}
       actions={
         <span className="flex flex-wrap gap-1.5">
-          {source.sim && <Badge tone="warn" icon={FlaskConical} title="its readings are made up">simulated</Badge>}
-          <Badge tone={tone} icon={icon} title={HEALTH[health].means}>{HEALTH[health].word}</Badge>
+          {source.sim && <SimulatedBadge />}
+          <HealthBadge health={healthOf(source)} />
         </span>
       }
     >
-      {(source.why || source.fix) && <Why source={source} bad={health === "absent"} />}
-      {source.last_ms !== null && <Facts source={source} since={since} />}
-      {source.values.length > 0 && <Values values={source.values} />}
+      <SourceBody source={source} since={since} />
     </Card>
   );
 }
 
-function Why({ source, bad }: { source: Source; bad: boolean }) {
+/** What is known of a source under its name. */
+export function SourceBody({ source, since }: { source: Source; since: number }) {
+  return (
+    <>
+      {(source.why || source.fix) && <Why source={source} />}
+      {source.last_ms !== null && <Facts source={source} since={since} />}
+      {source.values.length > 0 && <Values values={source.values} />}
+    </>
+  );
+}
+
+function Why({ source }: { source: Source }) {
+  const bad = healthOf(source) === "absent";
   return (
     <div className="mb-3 flex flex-col gap-2">
       {source.why && <p className={cn("break-words", bad ? "text-bad" : "text-ink-2")}>{source.why}</p>}
