@@ -52,7 +52,7 @@ def test_bookmark_is_set_now_and_kept_in_the_session(
     expect(page.get_by_role("textbox", name="Bookmark")).to_have_value("")
     rows = [json.loads(line) for line in (session.raw / "bookmarks.jsonl").read_text().splitlines()]
     (mark,) = [row for row in rows if row["source"] != "meta"]
-    assert mark["kv"]["name"] == "fan <b>off</b>"
+    assert mark["kv"]["text"] == "fan <b>off</b>"
     assert before_ms - 1000 < mark["ts_ns"] / MS < time.time() * 1000 + 1000
 
 

@@ -30,6 +30,15 @@ def test_every_source_has_its_values_with_their_units(visit: Visit, live_webd: W
     expect(board).to_contain_text("up")
 
 
+def test_value_that_is_a_table_has_its_rows(visit: Visit, live_webd: Webd) -> None:
+    page = visit(live_webd).open("/sources/")
+    cpu = next(each for each in live_webd.ask("/api/sources")["sources"] if each["source"] == "cpu.psutil")
+    cores = next(value["value"] for value in cpu["values"] if value["key"] == "cores")
+    table = page.locator('[data-value="cores"]').get_by_role("table")
+    expect(table.get_by_role("row")).to_have_count(1 + len(cores))
+    expect(table.get_by_role("columnheader")).to_have_text(list(cores[0]))
+
+
 def test_age_ticks_and_stays_small_while_readings_come(visit: Visit, live_webd: Webd) -> None:
     page = visit(live_webd).open("/sources/")
     board = page.locator("section").filter(has=page.get_by_role("heading", name="benchlab.usb", exact=True)).first

@@ -220,9 +220,12 @@ export interface Signals {
   indexing: number;
 }
 
+export type Plain = number | string | boolean | null;
+
 export interface SourceValue {
   key: string;
-  value: number | string | boolean | null;
+  /** A table is a list of its first rows. */
+  value: Plain | object;
   unit: string | null;
   help: string | null;
 }
