@@ -17,13 +17,13 @@ from benchctl.checks import ABSENT, FAIL, OK, WARN, Check, lines, verdict
 from benchctl.children import COLLECTORS, program
 from benchctl.doctor_host import HOST, clock_check, port_check, python_check, storage_checks
 from benchctl.doctor_sources import GROUP, ask, source_checks
-from benchctl.file_end import last_rows
 from benchctl.session_status import FIGURES_BYTES, mux_pid, session_status
 from benchctl.table import print_json
 from benchlab import cli, clock, config
 from benchlab.config import Config, Loaded
 from benchlab.errors import Exit, Fault
 from benchlab.event import Aligned, Event
+from benchlab.log.file_end import last_rows
 from benchlab.query.aligned import LATENCY_FILE
 from benchlab.session import CURRENT, Session
 from benchlab.session_find import find

@@ -12,10 +12,10 @@ import msgspec
 
 from benchctl.checks import ABSENT, FAIL, OK, Check
 from benchctl.children import Child, Crew
-from benchctl.file_end import size_of
 from benchlab.config_text import show
 from benchlab.errors import Exit
 from benchlab.event import META, Event
+from benchlab.log.file_end import size_of
 
 GROUP = "sources"
 MOST_BYTES = 1 << 20

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from benchctl.file_end import last_rows, size_of
 from benchctl.mux_state import FILE, MuxState, read_mux_state
 from benchctl.sessions import state_of
 from benchctl.sink_status import SinkStatus, sink_statuses
@@ -16,10 +15,10 @@ from benchctl.summary import Summary, summarise
 from benchlab import clock
 from benchlab.event import Aligned
 from benchlab.files import FileLock
+from benchlab.log.file_end import last_rows, size_of
 from benchlab.query.aligned import LATENCY_FILE
 from benchlab.session import Session
-from benchlab.session_file import boot_id_or_none
-from benchlab.session_folder import HOST, is_other_boot
+from benchlab.session_folder import timeline_ns
 
 WINDOW_NS = 60_000_000_000
 FIGURES_BYTES = 4 * 1024 * 1024
@@ -77,7 +76,7 @@ def session_status(session: Session) -> SessionStatus:
     """Return the status of a session, read from the ends of its files. Raises Fault (IO), OSError."""
 
     def present() -> int:
-        return timeline_ns(session)
+        return timeline_ns(session.info)
 
     muxd, checkpoint = mux_status(session)
     taken = {name: stream.offset for name, stream in checkpoint.streams.items()}
@@ -97,14 +96,6 @@ def session_status(session: Session) -> SessionStatus:
         recent=_recent(session, present),
         sinks=list(sink_statuses(session, checkpoint)),
     )
-
-
-def timeline_ns(session: Session) -> int:
-    """Return the present on a session's timeline; where that is of another boot or unknown, the wall clock's."""
-    info = session.info
-    if info.anchor_ns is None or is_other_boot(info, boot_id_or_none(HOST)):
-        return clock.wall_ns()
-    return clock.boottime_ns() + info.anchor_ns
 
 
 def mux_pid(session: Session) -> int | None:

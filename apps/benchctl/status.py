@@ -12,7 +12,7 @@ from benchctl.retention_status import Due, next_due
 from benchctl.session_status import MuxStatus, Recent, SessionStatus, session_status
 from benchctl.sessions import current_name
 from benchctl.sink_status import SinkStatus
-from benchctl.stream_status import SourceStatus, StreamStatus
+from benchctl.stream_status import StreamStatus
 from benchctl.table import print_json, table
 from benchlab import cli
 from benchlab.cli import Context
@@ -20,6 +20,7 @@ from benchlab.errors import Exit
 from benchlab.session import CURRENT, Session, open_session
 from benchlab.session_find import find
 from benchlab.session_folder import HOST, using
+from benchlab.stream_story import SourceStatus
 
 EXAMPLES = """\
   benchctl status

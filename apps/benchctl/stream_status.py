@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from benchctl.file_end import last_rows, meta_lines, size_of
 from benchlab.event import META, Event
 from benchlab.files import FileLock
+from benchlab.log.file_end import last_rows, size_of
+from benchlab.stream_story import SourceStatus, note_reading, since_start, story_of, without_scouts
 
 TAIL_BYTES = 256 * 1024
 LONG_TAIL_BYTES = 2 * 1024 * 1024  # twice the longest line there may be
-STORY_BYTES = 8 * 1024 * 1024
-HEAD_BYTES = 64 * 1024
 RATE_NS = 5_000_000_000
 NS = 1_000_000_000
-SELF = "self."  # what a daemon says of its own load comes from no device
-
-
-class SourceStatus(msgspec.Struct):
-    """One source, as its stream tells it; one of its devices, where the stream's story speaks of that device alone.
-
-    ``state``: ``up``, ``down`` (with its reason), or ``quiet``: it should be there, and the part of the file
-    that was read has nothing of it. ``last_ns`` is its last event, or when it went down.
-    """
-
-    source: str
-    dev: str | None = None
-    state: str = "quiet"
-    last_ns: int | None = None
-    reason: str | None = None
-    fix: str | None = None
-    simulated: bool = False
 
 
 class StreamStatus(msgspec.Struct):
@@ -104,73 +85,9 @@ def _rate(rows: Sequence[Event], now_ns: int) -> tuple[float | None, float | Non
     return round(count / window_s, 1), round(window_s, 3)
 
 
-Address = tuple[str, str | None]
-
-
 def _sources(path: Path, size: int, rows: Sequence[Event]) -> list[SourceStatus]:
     """Return the sources as the file's two ends tell them; what lies between is too long to be read."""
-    found: dict[Address, SourceStatus] = {}
-    story_start = max(0, size - STORY_BYTES)
-    _follow(found, meta_lines(path, 0, min(HEAD_BYTES, story_start)))
-    _follow(found, meta_lines(path, story_start, size - story_start))
-    for row in _since_start(rows):
-        if row.source == META or row.source.startswith(SELF):
-            continue
-        address = (row.source, row.dev if (row.source, row.dev) in found else None)
-        known = found.get(address)
-        if known is None or known.last_ns is None or row.ts_ns >= known.last_ns:
-            found[address] = SourceStatus(*address, "up", row.ts_ns, simulated=row.sim)
-    return sorted(_without_scouts(found), key=lambda source: (source.source, source.dev or ""))
-
-
-def _without_scouts(found: Mapping[Address, SourceStatus]) -> list[SourceStatus]:
-    """Return the sources without those that only look for devices, once they have found some."""
-    have_devices = {source for source, dev in found if dev is not None}
-    return [one for one in found.values() if one.dev or one.state != "quiet" or one.source not in have_devices]
-
-
-def _since_start(rows: Sequence[Event]) -> Sequence[Event]:
-    """Return the rows of the writer that wrote last: an earlier one's sources may be gone."""
-    starts = [i for i, row in enumerate(rows) if row.source == META and row.kv.get("event") == "start"]
-    return rows[starts[-1] :] if starts else rows
-
-
-def _follow(found: dict[Address, SourceStatus], story: Iterable[Event]) -> None:
-    """Bring what is known of the sources up to date with the next lines of their stream's story."""
-    for event in story:
-        told, which = event.kv.get("event"), event.kv.get("which")
-        if told == "start":
-            found.clear()
-            found.update({address: SourceStatus(*address) for address in _listed(event)})
-        elif told == "source_down" and isinstance(which, str):
-            reason, fix = _text(event, "reason"), _text(event, "fix")
-            found[which, event.dev] = SourceStatus(which, event.dev, "down", event.ts_ns, reason, fix)
-        elif told == "source_up" and isinstance(which, str):
-            for address in [known for known in found if known[1] in _ports(event)]:
-                del found[address]  # what was called by its port has said who it is
-            found[which, event.dev] = SourceStatus(which, event.dev, "up", event.ts_ns)
-
-
-def _listed(start: Event) -> list[Address]:
-    """Return the sources that a ``start`` line lists."""
-    return [(row["source"], _dev(row)) for row in _table(start) if isinstance(row.get("source"), str)]
-
-
-def _ports(up: Event) -> set[str]:
-    """Return the ports on which the devices of a ``source_up`` line are."""
-    return {row["port"] for row in _table(up) if isinstance(row.get("port"), str)}
-
-
-def _table(event: Event) -> list[dict[str, Any]]:
-    listed = event.kv.get("sources")
-    return [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-
-
-def _dev(row: Mapping[str, object]) -> str | None:
-    dev = row.get("dev")
-    return dev if isinstance(dev, str) else None
-
-
-def _text(event: Event, key: str) -> str | None:
-    value = event.kv.get(key)
-    return value if isinstance(value, str) else None
+    found = story_of(path, size)
+    for row in since_start(rows):
+        note_reading(found, row)
+    return sorted(without_scouts(found), key=lambda source: (source.source, source.dev or ""))

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchlab.capframex.csv_writer import MIN_LINES_WITH_METADATA
 from cx_exporter.rules import (
     ANY_CASE,
     EXACT_CASE,
@@ -16,7 +17,6 @@ from cx_exporter.rules import (
     MARKER,
     METADATA_NEEDED,
     MIN_LINES,
-    MIN_LINES_WITH_METADATA,
     NUMERIC,
     REQUIRED_COLUMNS,
     Finding,

@@ -8,16 +8,18 @@ import sys
 from pathlib import Path
 
 from benchlab import cli
+from benchlab.capframex import export
+from benchlab.capframex.about import check_application
+from benchlab.capframex.export import Report, Request
+from benchlab.capframex.frames import Selection
 from benchlab.daemon.notify import Notifier
 from benchlab.daemon.stopping import Stopped, stopping_at_once
 from benchlab.errors import Exit, Fault
 from benchlab.query.aligned import Pair
 from benchlab.session import Session, open_session
-from cx_exporter import check, export
-from cx_exporter.about import check_application
+from cx_exporter import check
 from cx_exporter.bounds import parse
-from cx_exporter.export import Report, Request
-from cx_exporter.frames import Selection
+from cx_exporter.progress import Progress
 from cx_exporter.watch import Watch, stem_of
 
 EXAMPLES = """\
@@ -87,7 +89,8 @@ def main(argv: list[str] | None = None) -> int:
         return _watch(args, context)
     session = open_session(context.data_root, context.session_name, create=False)
     pair = (context.config.pipeline.stage_a, context.config.pipeline.stage_b)
-    report = export.run(_request(args, context, session, pair, _csv_path(args.out, session, pair)))
+    request = _request(args, context, session, pair, _csv_path(args.out, session, pair))
+    report = export.run(request, Progress(sys.stderr))
     _print(report, args.json)
     _tell(report)
     return report.code
@@ -103,7 +106,8 @@ def _watch(args: argparse.Namespace, context: cli.Context) -> int:
 
     def export_pair(session: Session, pair: Pair, stem: Path) -> Report:
         csv = stem.with_name(f"{stem.name}.csv")
-        return export.run(_request(args, context, session, pair, csv, spool_dir=session.cx_export))
+        request = _request(args, context, session, pair, csv, spool_dir=session.cx_export)
+        return export.run(request, Progress(sys.stderr))
 
     def tell(report: Report) -> None:
         _print(report, args.json)

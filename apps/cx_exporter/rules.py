@@ -27,7 +27,6 @@ ANY_CASE = ("MsBetweenPresents", "MsUntilDisplayed", "MsBetweenDisplayChange", "
 NUMERIC = ("MsUntilDisplayed", "MsBetweenDisplayChange", "MsInPresentAPI", "QPCTime", "MsPCLatency")
 
 MIN_LINES = 21
-MIN_LINES_WITH_METADATA = 41
 
 METADATA_NEEDED = ("Processor", "GPU", "System RAM", "GameName", "Comment")
 

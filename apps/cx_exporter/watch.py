@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from benchlab.capframex.export import Report
 from benchlab.daemon.notify import Notifier
 from benchlab.errors import Fault
 from benchlab.files import FileLock
@@ -17,7 +18,6 @@ from benchlab.log.vouched import read_vouched
 from benchlab.query.aligned import AlignedReader, Pair, pairs
 from benchlab.session import Session, open_session, sessions_root
 from benchlab.session_find import can_be_name
-from cx_exporter.export import Report
 from cx_exporter.memory import Exported, Memory, recall, remember
 
 log = logging.getLogger("cx_exporter")

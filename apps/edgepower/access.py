@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os
-import stat
-import threading
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from time import monotonic
 
-from benchlab.errors import Exit, Fault
+from benchlab.access import RateLimit, TokenRule, bears_token
 from benchlab.httpd import Refusal, Request
 
 TOKEN_VARIABLE = "EDGEPOWER_TOKEN"
+TOKEN = TokenRule(TOKEN_VARIABLE, "[edgepower].management_bind", "[edgepower].token_file")
 CHANGES_A_MINUTE = 120
 GUARDED = ("/config",)
 """What needs the token even to be read."""
@@ -24,10 +20,7 @@ class Access:
 
     def __init__(self, token: str, clock: Callable[[], float] = monotonic) -> None:
         self._token = token
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._left = float(CHANGES_A_MINUTE)
-        self._at_s = clock()
+        self._limit = RateLimit(CHANGES_A_MINUTE, clock)
 
     def check(self, request: Request) -> None:
         """Raise Refusal if the request may not be served."""
@@ -35,57 +28,8 @@ class Access:
             return
         if request.method != "GET" and request.headers.get("Origin"):
             raise Refusal(403, "found a request of a web page, expected one of a program")
-        if self._token and not self._bears_token(request):
+        if self._token and not bears_token(request.headers.get("Authorization", ""), self._token):
             raise Refusal(401, "expected Authorization: Bearer with the token", headers={"WWW-Authenticate": "Bearer"})
-        if request.method != "GET" and not self._is_in_time():
+        if request.method != "GET" and not self._limit.take():
             message = f"found more than {CHANGES_A_MINUTE} requests a minute that change something"
             raise Refusal(429, message, headers={"Retry-After": "1"})
-
-    def _bears_token(self, request: Request) -> bool:
-        from hmac import compare_digest  # with OpenSSL, for those who have a token
-
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and compare_digest(given.strip().encode(), self._token.encode())
-
-    def _is_in_time(self) -> bool:
-        with self._lock:
-            now_s = self._clock()
-            gained = (now_s - self._at_s) * CHANGES_A_MINUTE / 60
-            self._left, self._at_s = min(self._left + gained, CHANGES_A_MINUTE), now_s
-            if self._left < 1:
-                return False
-            self._left -= 1
-            return True
-
-
-def token_of(host: str, token_file: str, env: Mapping[str, str] = os.environ) -> str:
-    """Return the token, empty if there is none. Raises Fault (CONFIG) if the address needs one."""
-    token = env.get(TOKEN_VARIABLE, "") or (_from_file(Path(token_file)) if token_file else "")
-    if not token and not is_loopback(host):
-        raise Fault(
-            f"[edgepower].management_bind: found {host}, expected a loopback address such as 127.0.0.1, "
-            f"or a token in {TOKEN_VARIABLE} or in the file [edgepower].token_file names",
-            Exit.CONFIG,
-        )
-    return token
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address is reached from this host only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _from_file(path: Path) -> str:
-    try:
-        if path.stat().st_mode & stat.S_IROTH:
-            raise Fault(f"{path}: found a token that everybody may read, expected: chmod o-r {path}", Exit.CONFIG)
-        first, _, _ = path.read_text().partition("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise Fault(f"{path}: the token cannot be read ({reason})", Exit.CONFIG) from error
-    if not first.strip():
-        raise Fault(f"{path}: found nothing in its first line, expected the token", Exit.CONFIG)
-    return first.strip()

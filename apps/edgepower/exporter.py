@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from benchlab.config_schema import EdgePower
 from benchlab.httpd import Answer, HttpServer, Request
-from edgepower.access import Access, token_of
+from edgepower.access import TOKEN, Access
 from edgepower.central import Central
 from edgepower.collectors import Options, get_collectors
 from edgepower.control import Control
@@ -67,7 +67,7 @@ class Exporter:
     def _served(self, keys: EdgePower) -> Iterator[None]:
         """Serve /metrics and the management API. Raises Fault naming who has a port, and the key that moves it."""
         settings = self.config.settings
-        access = Access(token_of(keys.management_bind, keys.token_file))
+        access = Access(TOKEN.token_of(keys.management_bind, keys.token_file))
         servers = [
             HttpServer(
                 keys.bind,

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from benchlab.catalog.power_tree import double_count
-from benchlab.config_schema import OWN_VARIABLES, Config
+from benchlab.config_schema import OWN_VARIABLES, SECRET_VARIABLES, Config
 from benchlab.config_text import describe, show
 from benchlab.errors import Exit, Fault
 
@@ -177,7 +177,7 @@ def _from_environment(env: Mapping[str, str]) -> Iterator[_Given]:
     known = variables()
     systematic = tuple(f"BENCHLAB_{section.upper()}_" for section in TYPES)
     for name in sorted(env):
-        if name.startswith(systematic) and name not in known:
+        if name.startswith(systematic) and name not in known and name not in SECRET_VARIABLES:
             raise _unknown("environment", name, get_close_matches(name, known, 1))
     for name, key in known.items():
         if env.get(name):  # set but empty is how a unit file or a shell says "not set"
@@ -221,7 +221,7 @@ def _out_of_sense(key: str, value: object) -> str | None:
     """Return what is expected where the type alone cannot say that a value makes no sense."""
     if isinstance(value, float) and not math.isfinite(value):
         return "a finite number"
-    if key == "prometheus.bind" and int(str(value).rpartition(":")[2]) > 65535:
+    if key in ("prometheus.bind", "web.bind") and int(str(value).rpartition(":")[2]) > 65535:
         return "HOST:PORT with a port from 0 to 65535"
     if key == "pipeline.pairs" and isinstance(value, list) and any(a == b for a, b in value):
         return "pairs of two different stages"

@@ -146,6 +146,19 @@ class PiMon(Section, frozen=True):
     debug: bool = False
 
 
+class Web(Section, frozen=True):
+    """``[web]``: the dashboard and its API. An empty ``static_dir`` stands for the rule of docs/WEB.md.
+
+    Latency up to ``ok_ms`` is shown as good, above ``slow_ms`` as bad.
+    """
+
+    bind: Bind = "127.0.0.1:3010"
+    token_file: str = ""
+    static_dir: str = ""
+    ok_ms: Annotated[float, Meta(gt=0, le=3_600_000)] = 10.0
+    slow_ms: Annotated[float, Meta(gt=0, le=3_600_000)] = 20.0
+
+
 class Config(Section, frozen=True):
     """The whole configuration."""
 
@@ -161,6 +174,7 @@ class Config(Section, frozen=True):
     sinks: Sinks = msgspec.field(default_factory=Sinks)
     edgepower: EdgePower = msgspec.field(default_factory=EdgePower)
     pimon: PiMon = msgspec.field(default_factory=PiMon)
+    web: Web = msgspec.field(default_factory=Web)
 
 
 OWN_VARIABLES = {
@@ -185,3 +199,6 @@ OWN_VARIABLES = {
     "PISTAT_DEBUG": "pimon.debug",
 }
 """Variables with a name of their own, beside ``BENCHLAB_<SECTION>_<KEY>``, which wins where both are set."""
+
+SECRET_VARIABLES = ("BENCHLAB_WEB_TOKEN",)
+"""Variables that look like those of keys and are none: what is secret has no place in a file that others may read."""

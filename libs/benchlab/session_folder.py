@@ -71,6 +71,13 @@ def is_other_boot(info: SessionInfo, here: str | None) -> bool:
     return None not in (info.boot_id, here) and info.boot_id != here
 
 
+def timeline_ns(info: SessionInfo, root: Path = HOST) -> int:
+    """Return the present on a session's timeline; where that is of another boot or unknown, the wall clock's."""
+    if info.anchor_ns is None or is_other_boot(info, boot_id_or_none(root)):
+        return wall_ns()
+    return boottime_ns() + info.anchor_ns
+
+
 class Session:
     """A recording's folder and what ``session.json`` says of it.
 

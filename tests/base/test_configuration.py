@@ -66,6 +66,11 @@ OTHER: dict[str, list[Any]] = {
     "pimon.power_supply": ["none", "BAT0", "ina219@1:0x42"],
     "pimon.shunt_ohms": [0.01, 0.02, 0.05],
     "pimon.current_reversed": [True, True, True],
+    "web.bind": ["a:1", "b:2", "[::1]:3"],
+    "web.token_file": ["/a", "/b", "/c"],
+    "web.static_dir": ["/a", "/b", "/c"],
+    "web.ok_ms": [1.0, 2.0, 3.0],
+    "web.slow_ms": [30.0, 40.0, 50.0],
     "mux.power_sources": [[["a:b"]], [["c:d"]], [["e:f", "g:h"]]],
 }
 

@@ -14,8 +14,9 @@ from benchctl.retention_status import Due
 from benchctl.session_status import MuxStatus, OutputStatus, Recent, SessionStatus
 from benchctl.sink_status import SinkStatus
 from benchctl.status import Status
-from benchctl.stream_status import SourceStatus, StreamStatus
+from benchctl.stream_status import StreamStatus
 from benchctl.summary import PairSummary
+from benchlab.stream_story import SourceStatus
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "FORMAT.md").read_text()
 STATUS = (

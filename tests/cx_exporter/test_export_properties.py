@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchlab.capframex.frames import ROW_LAYOUT, Selection, collect, in_order
+from benchlab.capframex.spool import Spool
 from benchlab.event import Aligned
 from cx_exporter.check import findings
-from cx_exporter.frames import ROW_LAYOUT, Selection, collect, in_order
 from cx_exporter.main import main
-from cx_exporter.spool import Spool
 from support.capframex_reader import Capture, read_csv, read_json
 from support.cx_sessions import MS, PAIR, START_NS, Recording, Row, S, board, drop, frame
 

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from benchlab.capframex import export
+from benchlab.capframex.export import Report, Request
+from benchlab.capframex.frames import Selection
 from benchlab.daemon.notify import Notifier
 from benchlab.errors import Fault
 from benchlab.files import FileLock
 from benchlab.query.aligned import Pair
 from benchlab.session import Session
-from cx_exporter import export
 from cx_exporter.check_csv import check
-from cx_exporter.export import Report, Request
-from cx_exporter.frames import Selection
 from cx_exporter.main import main
 from cx_exporter.watch import FIRST_RETRY_S, LAST_RETRY_S, Watch
 from support.cx_sessions import PAIR, Recording, drop, steady

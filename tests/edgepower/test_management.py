@@ -13,7 +13,7 @@ import pytest
 from benchlab.daemon import Absent
 from benchlab.errors import Exit, Fault
 from benchlab.httpd import HttpServer
-from edgepower.access import CHANGES_A_MINUTE, Access, token_of
+from edgepower.access import CHANGES_A_MINUTE, TOKEN, Access
 from edgepower.control import Control
 from edgepower.live import Live
 from edgepower.management import MAX_BODY, Management, redacted
@@ -321,18 +321,18 @@ def test_who_asks_for_changes_too_often_is_told_to_wait(manage: Manage) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "edge-01"])
 def test_another_address_than_loopback_needs_a_token(host: str, tmp_path: Path) -> None:
     with pytest.raises(Fault, match=rf"management_bind: found {host}.*EDGEPOWER_TOKEN.*token_file") as caught:
-        token_of(host, "", env={})
+        TOKEN.token_of(host, "", env={})
     assert caught.value.code is Exit.CONFIG
     file = tmp_path / "token"
     file.write_text("s3cret\n")
     file.chmod(0o640)
-    assert token_of(host, str(file), env={}) == "s3cret"
-    assert token_of(host, "", env={"EDGEPOWER_TOKEN": "other"}) == "other"
+    assert TOKEN.token_of(host, str(file), env={}) == "s3cret"
+    assert TOKEN.token_of(host, "", env={"EDGEPOWER_TOKEN": "other"}) == "other"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_needs_none(host: str) -> None:
-    assert token_of(host, "", env={}) == ""
+    assert TOKEN.token_of(host, "", env={}) == ""
 
 
 @pytest.mark.parametrize(
@@ -344,6 +344,6 @@ def test_a_token_file_that_is_unfit_is_named(content: bytes, mode: int, words: s
     file.write_bytes(content)
     file.chmod(mode)
     with pytest.raises(Fault, match=f"{file}.*{words}"):
-        token_of("127.0.0.1", str(file), env={})
+        TOKEN.token_of("127.0.0.1", str(file), env={})
     with pytest.raises(Fault, match=r"missing.*cannot be read"):
-        token_of("127.0.0.1", str(tmp_path / "missing"), env={})
+        TOKEN.token_of("127.0.0.1", str(tmp_path / "missing"), env={})

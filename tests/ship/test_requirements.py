@@ -80,6 +80,14 @@ def test_install_for_edge_devices_is_pinned_whole_and_as_in_the_tests(python: st
     assert pinned.items() <= pins("requirements-dev.txt", python).items()
 
 
+@pytest.mark.parametrize("python", PYTHONS)
+def test_install_for_the_dashboard_is_pinned_whole_and_as_in_the_tests(python: str) -> None:
+    extras = [wanted.name for wanted in needs(PRODUCT, python, "web")]
+    pinned = pins("requirements-web.txt", python)
+    assert set(pinned) == closure([PRODUCT, *extras], python) - {PRODUCT}
+    assert pinned.items() <= pins("requirements-dev.txt", python).items()
+
+
 def test_pins_satisfy_what_pyproject_asks_for() -> None:
     for python in PYTHONS:
         pinned = pins("requirements-dev.txt", python)

@@ -10,8 +10,9 @@ from random import Random
 import msgspec
 import pytest
 
+from benchlab.log.place import hash_before, line_before
 from benchlab.session import Session
-from muxd.sinks.cursor import Cursor, FileCursors, hash_before, line_before
+from muxd.sinks.cursor import Cursor, FileCursors
 from muxd.sinks.feed import Feed, LogChanged
 from muxd.sinks.sink import Record, Rejected, Transient
 from muxd.sinks.worker import LAST_RETRY_S, Worker

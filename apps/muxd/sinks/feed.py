@@ -9,12 +9,13 @@ import msgspec
 
 from benchlab.errors import Fault
 from benchlab.event import BOOKMARK, Aligned, Event
+from benchlab.log.place import hash_before, line_before
 from benchlab.log.reader import BadLine, ReaderState, StreamReader
 from benchlab.log.reader import Batch as LineBatch
 from benchlab.log.vouched import Vouched
 from muxd.checkpoint import FILE as CHECKPOINT
 from muxd.outputs import LATENCY_FILE, SIGNALS_FILE
-from muxd.sinks.cursor import Cursor, Cursors, hash_before, line_before
+from muxd.sinks.cursor import Cursor, Cursors
 from muxd.sinks.sink import Record, Transient
 
 LATENCY_STREAM = f"aligned/{LATENCY_FILE}"

@@ -53,6 +53,11 @@ class Batch(Generic[T]):
             self._offsets = line_offsets(self._data, self.start)
         return self._offsets[i]
 
+    @property
+    def data(self) -> bytes:
+        """The lines that were read, as they stand in the file; empty within a line that is too long."""
+        return self._data
+
 
 @dataclass(slots=True)
 class _Oversized:

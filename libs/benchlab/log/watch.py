@@ -48,6 +48,13 @@ class Watcher:
         """Whether the folder is polled because inotify does not serve."""
         return self._fd is None
 
+    def fileno(self) -> int | None:
+        """Return the descriptor that is readable when something happened, for a loop of events; None while polling.
+
+        ``wait(0)`` then takes what there is to tell, and may find that it has to be polled from now on.
+        """
+        return self._fd
+
     def wait(self, timeout_s: float) -> bool:
         """Return True as soon as something happened since the last call, False after ``timeout_s``."""
         deadline = time.monotonic() + timeout_s

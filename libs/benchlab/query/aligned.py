@@ -5,7 +5,7 @@ Everything streams: memory does not grow with the session.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -38,9 +38,17 @@ class AlignedReader:
     Rows beyond what muxd has vouched for may still change; ``provisional=False`` leaves them out. A bad line
     is counted in ``bad`` and skipped. A file that is not there has no rows. If muxd rewrites the file
     meanwhile, the rows end there and ``changed`` says so. Raises Fault (IO) when the file cannot be read.
+    ``ranges`` are all the bytes that are read, from where lines begin to where lines begin, where an index knows them.
     """
 
-    def __init__(self, session_dir: Path, name: str = LATENCY_FILE, *, provisional: bool = True) -> None:
+    def __init__(
+        self,
+        session_dir: Path,
+        name: str = LATENCY_FILE,
+        *,
+        provisional: bool = True,
+        ranges: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
         self.path = session_dir / "aligned" / name
         vouched = read_vouched(session_dir / "state")
         self.exists = self.path.is_file()
@@ -48,6 +56,7 @@ class AlignedReader:
         self.final = vouched is not None and vouched.final
         self.vouched_bytes = min(self.size, vouched.outputs.get(name, 0)) if vouched else self.size
         self.end = self.size if provisional else self.vouched_bytes
+        self._ranges = [(0, self.end)] if ranges is None else ranges
         self.bad = 0
         self.offset = 0
         self.changed = False
@@ -60,9 +69,16 @@ class AlignedReader:
     def __iter__(self) -> Iterator[Aligned]:
         self.bad = self.offset = 0
         self.changed = False
-        with StreamReader(self.path, Aligned, limit=self.end) as reader:
-            at_end = not self.exists
-            while not at_end and self.offset < self.end:
+        for start, end in self._ranges if self.exists else ():
+            self.offset = start
+            yield from self._between(start, min(end, self.end))
+            if self.changed:
+                return
+
+    def _between(self, start: int, end: int) -> Iterator[Aligned]:
+        with StreamReader(self.path, Aligned, start, limit=end) as reader:
+            at_end = False
+            while not at_end and self.offset < end:
                 try:
                     batch = reader.read()
                 except RawChanged:

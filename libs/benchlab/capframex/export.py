@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from benchlab.errors import Exit
-from benchlab.query.aligned import AlignedReader, pairs
-from benchlab.session import Session
-from cx_exporter import about as words
-from cx_exporter import csv_writer, json_writer, sensors
-from cx_exporter.about import About, Machine
-from cx_exporter.atomic import replacing
-from cx_exporter.bounds import Bound, span
-from cx_exporter.frames import (
+from benchlab.capframex import about as words
+from benchlab.capframex import csv_writer, json_writer, sensors
+from benchlab.capframex.about import About, Machine
+from benchlab.capframex.atomic import replacing
+from benchlab.capframex.bounds import Bound, span
+from benchlab.capframex.csv_writer import MIN_LINES_WITH_METADATA
+from benchlab.capframex.frames import (
     FRAME_LAYOUT,
     ROW_LAYOUT,
     Arranged,
@@ -28,18 +25,21 @@ from cx_exporter.frames import (
     arrange,
     collect,
 )
-from cx_exporter.power import load, reference_entries
-from cx_exporter.progress import Progress
-from cx_exporter.rules import MIN_LINES_WITH_METADATA
-from cx_exporter.sensors import Power
-from cx_exporter.spool import Spool
+from benchlab.capframex.power import load, reference_entries
+from benchlab.capframex.progress import Progress, Untold
+from benchlab.capframex.sensors import Power
+from benchlab.capframex.spool import Spool
+from benchlab.errors import Exit
+from benchlab.query.aligned import AlignedReader, pairs
+from benchlab.session import Session
 
 
 @dataclass(frozen=True)
 class Request:
     """What to export and where to. ``csv`` is None where the format was not asked for.
 
-    ``spool_dir`` is where temporary files go, by default beside the result.
+    ``spool_dir`` is where temporary files go, by default beside the result. ``ranges`` are the bytes of the aligned file
+    that hold what is chosen, where that is known; by default all of it is looked through.
     """
 
     session: Session
@@ -54,6 +54,7 @@ class Request:
     spool_dir: Path | None = None
     power_sources: Sequence[Sequence[str]] = ()
     max_gap_ns: int = 2_500_000_000
+    ranges: Sequence[tuple[int, int]] | None = None
 
 
 @dataclass
@@ -86,7 +87,7 @@ class Report:
 def run(request: Request, progress: Progress | None = None) -> Report:
     """Export, and report. Raises Fault for bounds that make no sense and for files that cannot be written."""
     report = Report(request.session.name, request.chosen.pair)
-    reader = AlignedReader(request.session.dir)
+    reader = AlignedReader(request.session.dir, ranges=request.ranges)
     chosen = _bounded(request, reader, report)
     if chosen is None:
         return report
@@ -94,7 +95,7 @@ def run(request: Request, progress: Progress | None = None) -> Report:
     with ExitStack() as stack:
         rows = stack.enter_context(Spool(ROW_LAYOUT, folder))
         frames = stack.enter_context(Spool(FRAME_LAYOUT, folder))
-        bar = progress or Progress(sys.stderr)
+        bar = progress or Untold()
         got = collect(bar.track(reader, "reading", reader.end, lambda: reader.offset), chosen, rows)
         made = arrange(got, request.metric, frames)
         _describe_source(reader, request.session, got, report)
@@ -116,11 +117,14 @@ def _bounded(request: Request, reader: AlignedReader, report: Report) -> Selecti
         return None
     if request.start is None and request.end is None:
         return chosen
-    found = pairs(reader).get(chosen.pair)
-    if found is None:
-        report.problems.append(_nothing(request, None, None))
-        return None
-    from_ns, to_ns = span(request.start, request.end, found.first_ns)
+    first_ns = 0
+    if any(bound is not None and bound.relative for bound in (request.start, request.end)):
+        found = pairs(reader).get(chosen.pair)
+        if found is None:
+            report.problems.append(_nothing(request, None, None))
+            return None
+        first_ns = found.first_ns
+    from_ns, to_ns = span(request.start, request.end, first_ns)
     return replace(chosen, from_ns=from_ns, to_ns=to_ns)
 
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from cx_exporter.power import Series, Signal
+from benchlab.capframex.power import Series, Signal
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000

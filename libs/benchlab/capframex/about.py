@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from benchlab.capframex.frames import ALL, LEAST_MS, Arranged, Collected, Metric
 from benchlab.errors import Exit, Fault
-from cx_exporter.frames import ALL, LEAST_MS, Arranged, Collected, Metric
 
 UNKNOWN = "unknown"
 

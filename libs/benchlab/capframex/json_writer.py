@@ -8,10 +8,10 @@ from itertools import islice, repeat
 from typing import Any, NamedTuple, TextIO
 from uuid import NAMESPACE_OID, uuid5
 
-from cx_exporter.about import About
-from cx_exporter.frames import Arranged, Frame
-from cx_exporter.progress import Progress
-from cx_exporter.sensors import Power
+from benchlab.capframex.about import About
+from benchlab.capframex.frames import Arranged, Frame
+from benchlab.capframex.progress import Progress
+from benchlab.capframex.sensors import Power
 
 OTHER_PRESENT_MODE = 9
 _VALUES_PER_WRITE = 8192

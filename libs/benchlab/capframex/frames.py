@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from benchlab.capframex.spool import Spool
 from benchlab.event import Aligned
 from benchlab.query.aligned import DROPPED, LATENCY, Pair, pair_of
-from cx_exporter.spool import Spool
 
 Metric = Literal["latency", "interval"]
 

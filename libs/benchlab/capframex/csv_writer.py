@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import TextIO
 
-from cx_exporter.about import About, plain
-from cx_exporter.frames import Frame
+from benchlab.capframex.about import About, plain
+from benchlab.capframex.frames import Frame
 
 COLUMNS = (
     "Application,ProcessID,SwapChainAddress,Runtime,SyncInterval,PresentFlags,Dropped,TimeInSeconds,msInPresentAPI,"
@@ -15,6 +15,9 @@ COLUMNS = (
 )
 PC_LATENCY = "MsPCLatency"
 NOTES = "Note_Power_W,Note_Energy_J"
+
+MIN_LINES_WITH_METADATA = 41
+"""CapFrameX lists no file that is shorter."""
 
 # CapFrameX keeps the rows of the dominant swap chain only: all rows bear the same one.
 _SWAP_CHAIN = "0x0000000000000001"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cx_exporter.grid import NS_PER_S, Cells, Grid, Uniform, cells_of, period_ms, shared_rows, uniform
-from cx_exporter.power import Key, Recorded, Signal
+from benchlab.capframex.grid import NS_PER_S, Cells, Grid, Uniform, cells_of, period_ms, shared_rows, uniform
+from benchlab.capframex.power import Key, Recorded, Signal
 
 GPU_NVML: Key = ("gpu.nvml", "power_w")
 CPU_RAPL: Key = ("cpu.rapl", "package_w")

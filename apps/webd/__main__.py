@@ -1,0 +1,5 @@
+"""``python -m webd``."""
+
+from webd.main import main
+
+raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Aligned rows to what CapFrameX imports: frames, power on its grids, CSV and JSON."""
