@@ -473,7 +473,7 @@ remove_user() {
     [[ -z $DEST ]] || return 0
     [[ -z $DRY ]] || { say "would remove the user benchlab and give its data to root" && return; }
     for folder in "$1" "$STATE"; do
-        [[ ! -d $folder ]] || find "$folder" -group benchlab -exec chown -h root:root {} +
+        [[ ! -d $folder ]] || ! getent group benchlab >/dev/null || find "$folder" -group benchlab -exec chown -h root:root {} +
     done
     ! getent passwd benchlab >/dev/null || userdel benchlab || say "the user benchlab is kept"
     ! getent group benchlab >/dev/null || groupdel benchlab || say "the group benchlab is kept"
