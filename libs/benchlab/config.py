@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from benchlab.catalog.power_tree import double_count
+from benchlab.catalog.vm import unknown_fields
 from benchlab.config_schema import OWN_VARIABLES, SECRET_VARIABLES, Config
 from benchlab.config_text import describe, show
 from benchlab.errors import Exit, Fault
@@ -35,6 +36,8 @@ TYPES: dict[str, dict[str, Any]] = {
     for section in msgspec.structs.fields(Config)
 }
 KEYS = [f"{section}.{key}" for section, keys in TYPES.items() for key in keys]
+
+TABLES = (msgspec.inspect.ListType, msgspec.inspect.DictType)
 
 _FNV_BASIS = 0xCBF29CE484222325
 _FNV_PRIME = 0x100000001B3
@@ -206,7 +209,7 @@ def _converted(given: _Given) -> object:
     kind = TYPES[section][key]
     value = given.value
     try:
-        if given.is_text and msgspec.inspect.type_info(kind).__class__ is msgspec.inspect.ListType:
+        if given.is_text and msgspec.inspect.type_info(kind).__class__ in TABLES:
             (value,) = tomllib.loads(f"value = {value}").values()
         converted: object = msgspec.convert(value, kind, strict=not given.is_text)
     except (msgspec.ValidationError, ValueError) as error:
@@ -228,6 +231,9 @@ def _out_of_sense(key: str, value: object) -> str | None:
     if key == "mux.power_sources" and isinstance(value, list):
         twice = next(filter(None, map(double_count, value)), None)
         return f"meters in one line that may be added up ({twice})" if twice else None
+    if key in ("vmstatd.fields", "vmstatd.every") and isinstance(value, list | dict):
+        names = unknown_fields(value)
+        return f"fields of docs/VMS.md; none is called {names[0]}" if names else None
     return None
 
 

@@ -159,6 +159,20 @@ class Web(Section, frozen=True):
     slow_ms: Annotated[float, Meta(gt=0, le=3_600_000)] = 20.0
 
 
+class VmStat(Section, frozen=True):
+    """``[vmstatd]``: which hypervisor is asked about its machines, how often, and what of it is recorded.
+
+    Times are in seconds. ``fields`` are names or patterns of keys, empty: all; ``every`` maps such to how far apart
+    two recordings of the key are at least. ``libvirt_timeout`` is how long one answer is waited for.
+    """
+
+    poll_interval: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
+    libvirt_uri: Annotated[str, Meta(pattern=r"^[a-z+]+://\S*$", description="a libvirt URI")] = "qemu:///system"
+    libvirt_timeout: Annotated[float, Meta(ge=0.1, le=600)] = 10.0
+    fields: list[Annotated[str, Meta(min_length=1)]] = []
+    every: dict[str, Annotated[float, Meta(gt=0, le=86_400)]] = {}
+
+
 class Config(Section, frozen=True):
     """The whole configuration."""
 
@@ -175,6 +189,7 @@ class Config(Section, frozen=True):
     edgepower: EdgePower = msgspec.field(default_factory=EdgePower)
     pimon: PiMon = msgspec.field(default_factory=PiMon)
     web: Web = msgspec.field(default_factory=Web)
+    vmstatd: VmStat = msgspec.field(default_factory=VmStat)
 
 
 OWN_VARIABLES = {

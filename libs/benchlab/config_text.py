@@ -31,6 +31,8 @@ def _in_words(kind: inspect.Type) -> str:
         return " or ".join(show(value) for value in kind.values)
     if isinstance(kind, inspect.ListType):
         return f"a list of {_in_words(kind.item_type)}"
+    if isinstance(kind, inspect.DictType):
+        return f"a table {{ name = {_in_words(kind.value_type)} }}"
     if isinstance(kind, inspect.BoolType):
         return "true or false"
     if isinstance(kind, inspect.IntType):

@@ -71,6 +71,11 @@ OTHER: dict[str, list[Any]] = {
     "web.static_dir": ["/a", "/b", "/c"],
     "web.ok_ms": [1.0, 2.0, 3.0],
     "web.slow_ms": [30.0, 40.0, 50.0],
+    "vmstatd.poll_interval": [0.5, 1.0, 2.0],
+    "vmstatd.libvirt_uri": ["test:///default", "qemu:///session", "qemu+ssh://host/system"],
+    "vmstatd.libvirt_timeout": [1.0, 2.0, 3.0],
+    "vmstatd.fields": [["cpu_pct"], ["block_*"], ["vcpus", "net_*"]],
+    "vmstatd.every": [{"vcpus": 60.0}, {"net_*": 30.0}, {"blocks": 2.5, "vcpus": 10.0}],
     "mux.power_sources": [[["a:b"]], [["c:d"]], [["e:f", "g:h"]]],
 }
 
@@ -100,12 +105,18 @@ def value_of(loaded: Loaded, key: str) -> object:
     return getattr(getattr(loaded.config, section), name)
 
 
+def in_toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f'"{name}" = {in_toml(v)}' for name, v in value.items()) + "}"
+    return json.dumps(value)
+
+
 def toml_of(values: dict[str, Any]) -> str:
     """Return a config.toml; JSON values are TOML values here."""
     lines = []
     for section in TYPES:
         keys = {key: value for key, value in values.items() if key.startswith(f"{section}.")}
-        lines += [f"[{section}]", *(f"{key.partition('.')[2]} = {json.dumps(v)}" for key, v in keys.items())]
+        lines += [f"[{section}]", *(f"{key.partition('.')[2]} = {in_toml(v)}" for key, v in keys.items())]
     return "\n".join(lines)
 
 
@@ -211,6 +222,7 @@ def test_data_root_with_a_tilde_and_a_relative_one_become_absolute(home: Path, m
         ("BENCHLAB_STAGE_SOCKET", "/run/lab/stage.sock", "pipeline.stage_socket", "/run/lab/stage.sock"),
         ("CX_APP", "Vantage:Other", "cx_export.application_name", "Vantage:Other"),
         ("BENCHLAB_CPU_ENABLE_RAPL", "false", "cpu.enable_rapl", False),
+        ("BENCHLAB_VMSTATD_EVERY", "{vcpus=60}", "vmstatd.every", {"vcpus": 60.0}),
         ("BENCHLAB_PIPELINE_PAIRS", '[["a", "b"]]', "pipeline.pairs", [["a", "b"]]),
     ],
 )
@@ -243,7 +255,7 @@ def test_flag_before_environment_before_file_before_default(
     home = tmp_path_factory.mktemp("home", numbered=True)
     path = written(home, toml_of({key: OTHER[key][0] for key in in_file}))
     names = {key: f"BENCHLAB_{key.replace('.', '_').upper()}" for key in in_env}
-    texts = {key: v if isinstance(v := OTHER[key][1], str) else json.dumps(v) for key in in_env}
+    texts = {key: v if isinstance(v := OTHER[key][1], str) else in_toml(v) for key in in_env}
     flags = {key: (OTHER[key][2], f"--{key}") for key in in_flags}
     loaded = load(path, {"HOME": str(home), **{names[k]: texts[k] for k in in_env}}, flags, system_path=home / "none")
     plain = load(None, {"HOME": str(home)}, system_path=home / "none")
@@ -338,6 +350,9 @@ def test_wrong_file_is_one_line_with_place_key_found_and_expected(home: Path, te
             "a b",
             'BENCHLAB_PIPELINE_PAIRS: found "a b", expected a list of ["STAGE", "STAGE"]',
         ),
+        ("BENCHLAB_VMSTATD_FIELDS", '["cpu_pct", "vcpu"]', "expected fields of docs/VMS.md; none is called vcpu"),
+        ("BENCHLAB_VMSTATD_EVERY", "{vcpus=0}", "expected a table { name = a number above 0"),
+        ("BENCHLAB_VMSTATD_LIBVIRT_URI", "qemu", "expected a libvirt URI"),
         ("BENCHLAB_PIPELINE_PAIRS", "[]\nx = 1", 'expected a list of ["STAGE", "STAGE"]'),
         ("BENCHLAB_MUX_WINDW_S", "1", "BENCHLAB_MUX_WINDW_S: found an unknown key"),
         ("BENCHLAB_MUX_WINDW_S", "1", "did you mean BENCHLAB_MUX_WINDOW_S?"),

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from benchlab.catalog import board, edge, events, gpu, host, pi
+from benchlab.catalog import board, edge, events, gpu, host, pi, vm
 from benchlab.catalog.power_tree import RAIL_SUMS, RAILS
 from benchlab.catalog.signal import InfluxType, Kind, Labels, Signal
 
@@ -34,6 +34,7 @@ SIGNALS: tuple[Signal, ...] = (
     *board.signals(),
     *edge.signals(),
     *pi.signals(),
+    *vm.signals(),
     *events.signals(),
 )
 """Every signal, in the order of the documentation."""

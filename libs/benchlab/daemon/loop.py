@@ -14,7 +14,7 @@ from typing import Any
 
 from benchlab.daemon.notify import Notifier
 from benchlab.daemon.schedule import NS, AtOnce, Backoff, Schedule
-from benchlab.daemon.source import Source, arrivals_of, describe, lane_of, period_of, waits
+from benchlab.daemon.source import Source, arrivals_of, describe, lane_of, period_of, status_of, waits
 from benchlab.daemon.worker import Clock, Lane, Log, Worker
 from benchlab.errors import Exit
 from benchlab.event import Event, Value, meta
@@ -66,6 +66,7 @@ class Daemon:
         self._goes_on = goes_on
         self._notifier = Notifier(env)
         self._signalled = False
+        self._status = ""
         self._backoff_s = backoff_s
         self._lanes = self._make_lanes(sources)
 
@@ -120,12 +121,19 @@ class Daemon:
             self._take_in_arrivals()
             self._check_clock()
             self._writer.tick()
+            self._tell_status()
             if self._notifier.watchdog_s is not None and now_ns >= pet_ns:
                 self._notifier.send("WATCHDOG=1")
                 pet_ns = now_ns + round(self._notifier.watchdog_s * NS) - round(WATCH_S * NS)
             if now_ns >= report_ns:
                 self._writer.write([self._self_metrics()])
                 report_ns = now_ns + self._report_ns
+
+    def _tell_status(self) -> None:
+        status = status_of(worker.source for worker in self._workers)
+        if status != self._status:
+            self._status = status
+            self._notifier.send(f"STATUS={status}")
 
     def _pause(self) -> bool:
         """Wait until it is time to look again; return whether to go on.

@@ -56,6 +56,7 @@ class Source(Protocol):
     ``shut()`` is called when the daemon ends: from then on nothing more is taken in, and one last sample returns what
     has come. A source that has no ``shut`` is not sampled again.
     ``arrivals()`` returns the sources that this one has found since it was last asked; it must not block.
+    ``status()`` returns a line on how it fares, for the service manager; it must not block.
     """
 
     name: str
@@ -102,6 +103,12 @@ def arrivals_of(source: Source) -> Sequence[Source]:
     """Return the sources that a source has found since it was last asked."""
     ask: Callable[[], Sequence[Source]] | None = getattr(source, "arrivals", None)
     return ask() if ask is not None else ()
+
+
+def status_of(sources: Iterable[Source]) -> str:
+    """Return how sources fare, as far as they have something to say."""
+    asked: list[Callable[[], str] | None] = [getattr(source, "status", None) for source in sources]
+    return "; ".join(ask() for ask in asked if ask is not None)
 
 
 def describe(source: Source, default_s: float) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""vmstatd: what the virtual machines of a host use, through libvirt, into raw/vmstat.jsonl."""

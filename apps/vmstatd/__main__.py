@@ -1,0 +1,5 @@
+"""``python -m vmstatd``."""
+
+from vmstatd.main import main
+
+raise SystemExit(main())
