@@ -157,7 +157,7 @@ make_program() {
 
 reason_in() {
     local line
-    line=$(grep -m 1 '^ERROR: ' "$1") || line=$(tail -n 1 "$1")
+    line=$(grep '^ERROR: [^:]*[^:]$\|^ERROR: .*: .' "$1" | tail -n 1) && [[ -n $line ]] || line=$(grep . "$1" | tail -n 1)
     printf '%s' "${line#ERROR: }"
 }
 
