@@ -144,7 +144,7 @@ make_program() {
     (cd -- "$REPOSITORY" && grep -h == "${PINNED[@]}") >"$work/pins"
     rm -rf -- "$place"
     {
-        "$python" -m venv --system-site-packages "$place" &&
+        "$python" -m venv --system-site-packages --prompt benchlab "$place" &&
             "${pip[@]}" wheel ${source[@]+"${source[@]}"} --no-deps --wheel-dir "$work" "$REPOSITORY" &&
             "${pip[@]}" install ${source[@]+"${source[@]}"} --constraint "$work/pins" "$(echo "$work"/*.whl)[$EXTRAS]"
     } >"$work/log" 2>&1 </dev/null || code=5 die "the programs could not be installed: $(reason_in "$work/log")"

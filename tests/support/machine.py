@@ -7,8 +7,9 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +19,12 @@ from support.tree import REPOSITORY
 SUITE = "bookworm"
 PACKAGES = "python3,python3-venv,systemd,udev"
 SOURCE, WHEELS = "/src", "/wheels"
+_GET = "import sys, urllib.request as r; sys.stdout.buffer.write(r.urlopen(sys.argv[1], timeout=20).read())"
 BACKUPS = tuple(f"etc/{name}-" for name in ("passwd", "group", "shadow", "gshadow"))
 """What useradd and its like keep of the last state of their files."""
+Manifest = dict[str, tuple[object, ...]]
+"""What a tree holds: kind, mode, owner and content by path."""
+
 OURS = ("src", "wheels", "proc", "run/manager", *BACKUPS)
 
 
@@ -39,12 +44,30 @@ class Machine(Tree):
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
-    def as_one(self, uid: int, gids: Sequence[int], *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the tree as somebody, in the tree's network."""
+    def words_of(self, uid: int, gids: Sequence[int], *words: str) -> list[str]:
+        """Return the command that runs one of the tree as somebody, in the tree's network."""
         prefix = [*self.as_user(uid, gids[0], gids), "bwrap", "--bind", str(self.root), "/", "--dev", "/dev"]
         prefix += ["--ro-bind", "/proc", "/proc", "--tmpfs", "/tmp", "--clearenv", "--setenv", "HOME", "/tmp"]
-        prefix += ["--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "LANG", "C.UTF-8", "--chdir", "/"]
-        return subprocess.run([*prefix, "--", *words], capture_output=True, text=True, timeout=120)
+        prefix += ["--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "LANG", "C.UTF-8"]
+        return [*prefix, "--die-with-parent", "--chdir", "/", "--", *words]
+
+    def run_as(self, uid: int, gids: Sequence[int], *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the tree as somebody."""
+        return subprocess.run(self.words_of(uid, gids, *words), capture_output=True, text=True, timeout=120)
+
+    def as_service(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the tree as the user of the services, as ``sudo -u benchlab`` does."""
+        uid, gid = self.ids("benchlab")
+        return self.run_as(uid, [gid], *words)
+
+    def in_net(self, *words: str) -> list[str]:
+        """Return the command that runs one of this machine in the tree's network."""
+        return ["nsenter", f"--target={self.net}", "--net", *words]
+
+    def get(self, url: str) -> bytes:
+        """Return what is answered to a request in the tree's network; empty while nobody answers."""
+        done = subprocess.run(self.in_net(sys.executable, "-c", _GET, url), capture_output=True, timeout=60)
+        return done.stdout
 
     def script(self, name: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a script of the checkout in the tree."""
@@ -58,9 +81,9 @@ class Machine(Tree):
         """Return where a path of the tree is."""
         return self.root / name.lstrip("/")
 
-    def manifest(self) -> dict[str, tuple[object, ...]]:
-        """Return everything that is in the tree: kind, mode, owner, and content."""
-        found = {}
+    def manifest(self) -> Manifest:
+        """Return everything that is in the tree."""
+        found: Manifest = {}
         for folder, folders, files in os.walk(self.root):
             place = Path(folder).relative_to(self.root)
             folders[:] = [name for name in folders if str(place / name) not in OURS]
@@ -115,12 +138,22 @@ def wheels(python: str) -> Path:
 
 
 @contextmanager
-def machine(debootstrap: str, python: str, devices: Mapping[str, Path]) -> Iterator[Machine]:
+def machine(debootstrap: str, python: str) -> Iterator[Machine]:
     """Unpack a clean Debian, with the checkout and its packages in it; all of it goes in the end."""
     folder = Path(tempfile.mkdtemp(prefix="benchlab-production-", dir="/var/tmp"))
     folder.chmod(0o755)  # what runs in it is not root
     # bubblewrap brings the loopback of a new network up
-    holder = ["bwrap", "--dev-bind", "/", "/", "--unshare-net", "--die-with-parent", "sh", "-c", "echo && exec sleep inf"]
+    holder = [
+        "bwrap",
+        "--dev-bind",
+        "/",
+        "/",
+        "--unshare-net",
+        "--die-with-parent",
+        "sh",
+        "-c",
+        "echo && exec sleep inf",
+    ]
     with subprocess.Popen(holder, stdout=subprocess.PIPE) as net:
         try:
             assert net.stdout is not None and net.stdout.readline()
@@ -129,10 +162,10 @@ def machine(debootstrap: str, python: str, devices: Mapping[str, Path]) -> Itera
             _tar("-xf", str(base(debootstrap)), "-C", str(root))
             _copy_checkout(root / SOURCE.lstrip("/"))
             shutil.copytree(wheels(python), root / WHEELS.lstrip("/"))
-            yield Machine(root, _child_of(net.pid), devices)
+            yield Machine(root, _child_of(net.pid))
         finally:
             net.kill()
-            shutil.rmtree(folder)
+            subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 
 def _child_of(pid: int) -> int:
