@@ -399,6 +399,7 @@ TEXT
 
 uninstall_services() {
     local units unit
+    [[ -n $(installed_services) || -e $DEST$PREFIX/.made ]] || { say "nothing is installed in $DEST$PREFIX" && return; }
     mapfile -t units < <(units_of "$@")
     ! has_systemd || systemctl --quiet stop "${units[@]}" || true
     for unit in "${units[@]}"; do

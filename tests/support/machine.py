@@ -46,10 +46,10 @@ class Machine(Tree):
 
     def words_of(self, uid: int, gids: Sequence[int], *words: str) -> list[str]:
         """Return the command that runs one of the tree as somebody, in the tree's network."""
-        prefix = [*self.as_user(uid, gids[0], gids), "bwrap", "--bind", str(self.root), "/", "--dev", "/dev"]
-        prefix += ["--ro-bind", "/proc", "/proc", "--tmpfs", "/tmp", "--clearenv", "--setenv", "HOME", "/tmp"]
-        prefix += ["--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "LANG", "C.UTF-8"]
-        return [*prefix, "--die-with-parent", "--chdir", "/", "--", *words]
+        chroot = ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={self.root}/proc", "chroot"]
+        ids = [f"--reuid={uid}", f"--regid={gids[0]}", f"--groups={','.join(map(str, gids))}", "--inh-caps=-all"]
+        env = ["env", "-i", "HOME=/nonexistent", "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"]
+        return self.in_net(*chroot, str(self.root), "setpriv", *ids, *env, *words)
 
     def run_as(self, uid: int, gids: Sequence[int], *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the tree as somebody."""
@@ -154,7 +154,7 @@ def machine(debootstrap: str, python: str) -> Iterator[Machine]:
         "-c",
         "echo && exec sleep inf",
     ]
-    with subprocess.Popen(holder, stdout=subprocess.PIPE) as net:
+    with subprocess.Popen([*holder, "echo && exec sleep inf"], stdout=subprocess.PIPE) as net:
         try:
             assert net.stdout is not None and net.stdout.readline()
             root = folder / "tree"

@@ -66,11 +66,14 @@ class Unit:
 
     def environment(self, etc: Path) -> dict[str, str]:
         """Return the variables that the unit sets; its EnvironmentFile is looked for in ``etc``."""
-        found = dict(word.split("=", 1) for value in self.all("Environment") for word in shlex.split(value))
+        found = {}
+        for word in (word for value in self.all("Environment") for word in shlex.split(value)):
+            name, _, text = word.partition("=")
+            found[name] = text
         for value in self.all("EnvironmentFile"):
             file = etc / Path(value.lstrip("-")).name
             lines = file.read_text().splitlines() if file.exists() else []
-            found.update(line.split("=", 1) for line in lines if line)
+            found.update((line.partition("=")[0], line.partition("=")[2]) for line in lines if line)
         return found
 
     def _filled(self, value: str) -> str:
