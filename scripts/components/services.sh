@@ -138,7 +138,7 @@ make_program() {
     local python=$1 place=$2 work pip source=()
     work=$(mktemp -d)
     # shellcheck disable=SC2064
-    trap "rm -rf -- '$work' '$place'" EXIT
+    trap "clean_up '$work' '$place'" EXIT
     [[ -z $WHEELHOUSE ]] || source=(--no-index --find-links "$WHEELHOUSE")
     pip=("$place/bin/python" -m pip --quiet --no-input --disable-pip-version-check --no-cache-dir)
     (cd -- "$REPOSITORY" && grep -h == "${PINNED[@]}") >"$work/pins"
@@ -157,8 +157,29 @@ make_program() {
 
 reason_in() {
     local line
-    line=$(grep '^ERROR: [^:]*[^:]$\|^ERROR: .*: .' "$1" | tail -n 1) && [[ -n $line ]] || line=$(grep . "$1" | tail -n 1)
+    line=$(grep -o 'ERROR: [^:]*[^:]$\|ERROR: .*: .*' "$1" | tail -n 1) && [[ -n $line ]] || line=$(grep . "$1" | tail -n 1)
     printf '%s' "${line#ERROR: }"
+}
+
+# Takes away what a vain attempt made, its folder too if there is nothing else in it.
+clean_up() {
+    local folders
+    rm -rf -- "$@"
+    [[ $(ls -A "$DEST$PREFIX") == .made ]] || return 0
+    mapfile -t folders < <(made_folders)
+    rm -f -- "$DEST$PREFIX/.made"
+    remove_empty "${folders[@]}"
+}
+
+# Prints the folders that were made, the deepest first.
+made_folders() { sed -n 's/^folder //p' "$DEST$PREFIX/.made" 2>/dev/null | sort -r; }
+
+# Removes those of the folders that are empty.
+remove_empty() {
+    local folder
+    for folder in "$@"; do
+        [[ ! -d $DEST$folder ]] || act rmdir --ignore-fail-on-non-empty -- "$DEST$folder"
+    done
 }
 
 # Refuses to go on where the configuration that is there says what the new version does not understand.
@@ -492,13 +513,11 @@ is_unused() {
 
 remove_made() {
     local folders folder
-    mapfile -t folders < <(sed -n 's/^folder //p' "$DEST$PREFIX/.made" 2>/dev/null | sort -r)
+    mapfile -t folders < <(made_folders)
     for folder in .venv .venv.new .venv.old configs docs scripts systemd web .made; do
         [[ ! -e $DEST$PREFIX/$folder ]] || act rm -rf -- "$DEST$PREFIX/$folder"
     done
-    for folder in ${folders[@]+"${folders[@]}"} "$DATA" "$STATE/edgepower" "$STATE"; do
-        [[ ! -d $DEST$folder ]] || act rmdir --ignore-fail-on-non-empty -- "$DEST$folder"
-    done
+    remove_empty ${folders[@]+"${folders[@]}"} "$DATA" "$STATE/edgepower" "$STATE"
     say "removed $DEST$PREFIX"
 }
 
