@@ -89,3 +89,9 @@ def test_a_service_of_a_checkout_is_not_overrun(installed: Installation) -> None
     assert done.returncode == 5
     (line,) = done.stderr.splitlines()
     assert "edge-metrics-exporter.service" in line and "uninstall.sh --components edge" in line
+
+
+def test_udev_itself_reads_the_rules(installed: Installation) -> None:
+    done = installed.machine.run("udevadm", "test", "/sys/class/mem/null", check=False)
+    about = [line for line in (done.stdout + done.stderr).splitlines() if "benchlab" in line]
+    assert [line.rpartition("/")[2] for line in about] == ["70-benchlab-uaccess.rules", "99-benchlab.rules"]
