@@ -10,7 +10,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PRESENT = ("bash", "dirname", "cat", "env", "grep")
-TOOLS = ("systemd-analyze", "unshare", "mount", "git", "python3", "gcc", "pkg-config")
+TOOLS = ("systemd-analyze", "unshare", "mount", "git", "python3", "gcc", "pkg-config", "debootstrap", "bwrap")
 SERVICES = ("prometheus", "promtool", "prometheus-node-exporter", "collectd", "gst-launch-1.0")
 NOTES = '#!/usr/bin/env bash\necho "${0##*/} $*" >>"$NOTES"\n'
 
