@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat]``: all of them by default."""
+"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|viewers]``: all of them by default."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from benchmarks.replay import replay
 from benchmarks.same import DifferentError
 from benchmarks.stages import stages
 from benchmarks.table import Section
+from benchmarks.viewers import viewers
 from benchmarks.whole import whole
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    what = "replay, whole, live, collectors, board, probe, stages, pistat (default: all)"
+    what = "replay, whole, live, collectors, board, probe, stages, pistat, viewers (default: all)"
     p.add_argument("what", nargs="*", help=what)
     p.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
     p.add_argument(
@@ -45,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         "stages": lambda: stages(args.seconds),
         "probe": lambda: probe(args.seconds),
         "pistat": lambda: pistat(args.seconds),
+        "viewers": lambda: viewers(args.seconds),
     }
     unknown = [what for what in args.what if what not in benchmarks]
     if unknown:

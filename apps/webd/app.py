@@ -16,14 +16,14 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from benchlab import __version__
-from webd import remarks, sources
+from webd import openapi, remarks, sources
 from webd.desk import Desk
-from webd.errors import Refusal, answer_error, answer_failure, answer_refusal
+from webd.errors import Refusal, answer_error, answer_refusal
 from webd.history import routes as history
 from webd.live import routes as live
 from webd.live.hub import Hub
 from webd.pages import CHECKOUT, Pages
-from webd.security import Access, Guard
+from webd.security import Access, Guard, answer_failure
 
 GZIP_FROM = 1024
 GZIP_LEVEL = 4
@@ -35,10 +35,10 @@ def make_app(desk: Desk, access: Access | None = None, static_dir: Path = CHECKO
     routes: list[BaseRoute] = [
         Route("/healthz", healthz),
         *live.routes(hub),
+        *openapi.routes(),
         *sources.routes(desk),
         *remarks.routes(desk),
         *history.routes(desk),
-        Route("/{path:path}", Pages(static_dir).serve),
     ]
     handlers: dict[Any, Callable[..., Any]] = {
         Refusal: answer_refusal,
@@ -56,6 +56,8 @@ def make_app(desk: Desk, access: Access | None = None, static_dir: Path = CHECKO
             yield
 
     app = Starlette(routes=routes, middleware=before, exception_handlers=handlers, lifespan=lifespan)
+    app.router.redirect_slashes = False
+    app.router.default = Pages(static_dir)
     app.state.stop = hub.stop
     return app
 

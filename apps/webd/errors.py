@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from benchlab.httpd import Refusal
 
-__all__ = ["Refusal", "answer_error", "answer_failure", "answer_refusal"]
+__all__ = ["Refusal", "answer_error", "answer_refusal"]
 
 
 async def answer_refusal(request: Request, error: Exception) -> JSONResponse:
@@ -25,8 +25,3 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
         405: f"found {request.method}, expected {(error.headers or {}).get('Allow', 'GET')}",
     }
     return JSONResponse({"error": said.get(error.status_code, error.detail)}, error.status_code, headers=error.headers)
-
-
-async def answer_failure(request: Request, error: Exception) -> JSONResponse:
-    """Answer where the program itself failed; what happened is in its log."""
-    return JSONResponse({"error": "webd failed over this request: its log says why"}, 500)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from webd.errors import Refusal
-from webd.security import page_policy
+from webd.security import SAFE, page_policy
 
 CHECKOUT = Path(__file__).resolve().parents[2] / "web" / "out"
 IMMUTABLE = "/_next/static/"
@@ -72,11 +73,18 @@ class Pages:
         self._folder = folder
         self._assets: dict[Path, Asset] = {}
 
-    async def serve(self, request: Request) -> Response:
-        """Answer with a file."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what no route answers."""
+        if scope["type"] == "http":
+            response = await self._serve(Request(scope, receive))
+            await response(scope, receive, send)
+
+    async def _serve(self, request: Request) -> Response:
         path = request.url.path
         if path.startswith("/api/"):
             raise Refusal(404, f"found nothing at {path[:200]}, expected a path of /openapi.json")
+        if request.method not in SAFE:
+            raise Refusal(405, f"found {request.method}, expected GET", headers={"Allow": "GET, HEAD"})
         file = await asyncio.to_thread(self._find, path)
         if isinstance(file, str):
             query = f"?{request.url.query}" if request.url.query else ""

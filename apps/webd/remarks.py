@@ -21,9 +21,9 @@ from benchlab.session import Session
 from benchlab.session_folder import timeline_ns
 from webd.desk import Desk
 from webd.errors import Refusal
+from webd.history.remarks import NOTES_FILE, Note
 from webd.security import MOST_BODY
 
-NOTES_FILE = "notes.jsonl"
 MOST_NOTES = 4 * 1024 * 1024
 BODY_S = 10.0
 AHEAD_NS = 60_000_000_000
@@ -47,14 +47,6 @@ class BookmarkBody(msgspec.Struct, forbid_unknown_fields=True):
 
     name: Text
     t_ms: Annotated[float, msgspec.Meta(ge=0, le=9e12)] | None = None
-
-
-class Note(msgspec.Struct, omit_defaults=True):
-    """A line of ``notes.jsonl``."""
-
-    ts_ns: int
-    text: str
-    author: str | None = None
 
 
 def routes(desk: Desk) -> list[Route]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -82,6 +83,11 @@ class Guard:
             await answer(scope, receive, _with_headers(send))
             return
         await self._app(scope, receive, _with_headers(send))
+
+
+async def answer_failure(request: Request, error: Exception) -> JSONResponse:
+    """Answer where the program itself failed; what happened is in its log. It stands before ``Guard`` even."""
+    return JSONResponse({"error": "webd failed over this request: its log says why"}, 500, headers=HEADERS)
 
 
 def check_length(headers: Mapping[str, str]) -> None:

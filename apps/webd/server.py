@@ -19,6 +19,7 @@ from webd.settings import host_of
 log = logging.getLogger("webd")
 
 BACKLOG = 256
+MOST_CONNECTIONS = 512
 GRACE_S = 1
 
 
@@ -50,6 +51,7 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
             timeout_graceful_shutdown=GRACE_S,
         )
         super().__init__(config)

@@ -106,6 +106,7 @@ class Viewer(Thread):
         self.problem = ""
         self._on_event = on_event
         self._over = Flag()
+        self._had: dict[Pair, int] = {}  # the newest row of each pair when the connection was lost
 
     def run(self) -> None:
         while not self._over.is_set() and self.status != 204:
@@ -128,7 +129,7 @@ class Viewer(Thread):
 
     def _connect(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
+        headers = {"Accept-Encoding": "gzip", **({"Last-Event-ID": self.last_id} if self.last_id else {})}
         try:
             connection.request("GET", f"/api/stream{self.query}", headers=headers)
             response = connection.getresponse()
@@ -136,6 +137,7 @@ class Viewer(Thread):
             if self.status != 200:
                 return
             self.connections += 1
+            self._had = {pair: rows[-1][0] for pair, rows in self.rows.items() if rows}
             for name, identity, content in events(iter(response.readline, b"")):
                 self.last_id = identity or self.last_id
                 self._take(name, content)
@@ -156,12 +158,15 @@ class Viewer(Thread):
             assert len(content["at"]) in (*lengths, 2), "columns of different lengths"
             known = self.rows.setdefault(pair, [])
             for at, frame, lat_ms in zip(content["at"], content["frame"], content["lat_ms"], strict=True):
-                if not known or at > known[-1][0]:  # one that was cut off in a batch is sent all of it again
+                if not known or at > known[-1][0]:
                     known.append((at, frame, lat_ms))
+                else:  # one that was cut off in the middle of a batch is sent all of it again
+                    assert at <= self._had.get(pair, -1), f"the row at {at} came twice"
         elif name == "drops":
             dropped = self.drops.setdefault((content["pair"][0], content["pair"][1]), [])
             dropped += [at for at in content["at"] if not dropped or at > dropped[-1]]
         elif name == "rewind":
+            self._had = {pair: min(at, content["at"] - 1) for pair, at in self._had.items()}
             for rows in self.rows.values():
                 rows[:] = [row for row in rows if row[0] < content["at"]]
             for pair, ats in self.drops.items():

@@ -23,12 +23,14 @@ from benchlab.log.writer import LogWriter
 from benchlab.session import Session, new_session, open_session
 from support.cx_sessions import MS, PAIR, START_NS, Recording, drop, frame, steady
 from support.processes import Start, until
+from support.web_api import fits, served
 from support.web_viewers import Viewer, Webd, events, quoted, recorded
 from webd.desk import Desk
 from webd.live import feed as feed_module
 from webd.live.cursor import parse
 from webd.live.hub import Hub
 from webd.live.stream import Wanted, _Viewer
+from webd.live.tail import Change, Tail
 
 Look = Callable[..., Viewer]
 
@@ -48,6 +50,8 @@ def look() -> Iterator[Look]:
     for viewer in viewers:
         viewer.close()
         assert not viewer.problem
+        for name, content in viewer.seen:
+            fits(name.capitalize(), content)
 
 
 class Frames(Thread):
@@ -114,7 +118,8 @@ def test_viewers_have_every_row_once_though_muxd_and_webd_are_killed(tmp_path: P
     for viewer in viewers:
         until(lambda viewer=viewer: has_all(viewer, session.dir), 60)  # type: ignore[misc]
         assert len(viewer.rows[PAIR]) > 100
-    assert "rewind" in viewers[0].names() or len(viewers[0].hellos()) > 3
+    assert "rewind" in viewers[0].names()
+    assert False in [hello["reset"] for hello in viewers[0].hellos()]  # it went on where webd had been killed
     assert viewers[0].connections >= 3
     assert webd.stop() == 0
 
@@ -152,8 +157,11 @@ def test_session_deleted_while_it_is_looked_at_ends_with_its_reason(tmp_path: Pa
     session.aligned.joinpath("latency.jsonl").write_text(json.dumps(frame(START_NS, 10.0)) + "\n")
     viewer = look(webd, "?session=dev")
     until(lambda: viewer.rows.get(PAIR))
-    shutil.rmtree(session.dir)
+    trash = session.dir.with_name(".dev.deleting")
+    session.dir.rename(trash)  # as retentiond does
+    shutil.rmtree(trash)
     until(lambda: ("end", {"reason": "deleted"}) in viewer.seen)
+    assert viewer.rows[PAIR]  # what the page has stays
     until(lambda: viewer.status == 404)
     assert webd.answers()
 
@@ -265,6 +273,37 @@ def test_viewer_that_takes_nothing_is_cut_off_and_goes_on_from_where_it_was(
     assert ats == [at for at, _, _ in recorded(session.dir, PAIR)]
 
 
+def test_rows_that_come_with_the_end_of_the_session_are_told_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = Recording(tmp_path, "dev")
+    recording.describe(closed=False)
+    path = recording.aligned(steady(3))
+    recording.vouch(path.stat().st_size)
+    check, looks = Tail.check, []
+
+    def check_just_after_muxd_has_finished(tail: Tail) -> Iterator[Change]:
+        looks.append(1)
+        if len(looks) == 2:
+            recording.aligned(steady(9))
+            recording.vouch(path.stat().st_size, final=True)
+            recording.describe(closed=True)
+        return check(tail)
+
+    monkeypatch.setattr(Tail, "check", check_just_after_muxd_has_finished)
+
+    async def scenario() -> list[bytes]:
+        hub, sent = Hub(Desk(tmp_path, Config(), "dev")), Sent()
+        async with hub.running():
+            await asyncio.wait_for(_Viewer(hub, Wanted(recording.dir, None, 900.0, None), sent.send).run(), 60)
+        return sent.parts
+
+    told = list(events(iter(b"".join(asyncio.run(scenario())).splitlines(keepends=True))))
+    assert told[-1][0] == "end"
+    ats = [at for name, _, content in told if name == "frames" for at in content["at"]]
+    assert ats == [at for at, _, _ in recorded(recording.dir, PAIR)]
+
+
 class Sent:
     """What a viewer was sent; while there is a gate that is shut, nothing more is taken."""
 
@@ -292,6 +331,14 @@ def test_open_streams_do_not_hold_up_the_end(tmp_path: Path, start: Start, look:
     viewers = [look(webd) for _ in range(5)]
     until(lambda: all(viewer.rows for viewer in viewers))
     assert webd.stop() == 0
+
+
+def test_one_stream_too_many_is_refused_and_may_come_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webd.live.routes.MOST_VIEWERS", 0)
+    with served(tmp_path) as client:
+        response = client.get("/api/stream")
+    assert response.status_code == 429
+    assert response.headers["retry-after"]
 
 
 REFUSED = [

@@ -21,12 +21,14 @@ class Hub:
     """Opens a feed for the first viewer of a session and closes it some time after the last.
 
     ``shown`` is the session of those who named none. After a rotation it changes when the new one has rows.
+    ``viewers`` are the streams that are open.
     """
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.shown: Path | None = None
         self.stopping = False
+        self.viewers = 0
         self._feeds: dict[Path, Feed] = {}
         self._waiting_since_s: float | None = None
         self._changed = asyncio.Event()

@@ -11,11 +11,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from webd.errors import Refusal
+from webd.live.about import no_hello, no_state
 from webd.live.cursor import parse
 from webd.live.feed import KEEP_MS, PIECE_ROWS, Feed
 from webd.live.hub import Hub
 from webd.live.rows import Frames, Pair
-from webd.live.stream import EventStream, Wanted, nothing, nothing_new
+from webd.live.stream import EventStream, Wanted
 
 LAST_ROWS = 300
 MOST_VIEWERS = 256
@@ -32,16 +33,15 @@ class LiveRoutes:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._viewers = 0
 
     async def live(self, request: Request) -> Response:
         """Return the last rows of the session that is shown; with ``since`` those behind a cursor, and more of each."""
         since = request.query_params.get("since")
         folder = self._hub.look()
         if folder is None:
-            more = {"cursor": "", "session": None, "pair": None, "reset": True, "hello": nothing(self._hub)}
+            more = {"cursor": "", "session": None, "pair": None, "reset": True, "hello": no_hello(self._hub.desk)}
             content: dict[str, Any] = (
-                {"rows": []} if since is None else {"rows": [], **more, "state": nothing_new(self._hub)}
+                {"rows": []} if since is None else {"rows": [], **more, "state": no_state(self._hub.desk)}
             )
             return _json(content)
         async with self._hub.use(folder) as feed:
@@ -57,7 +57,7 @@ class LiveRoutes:
         wanted = Wanted(folder, pair_of(request), seconds_of(query.get("backfill_s")), cursor)
         if folder is not None and cursor is not None and await self._is_over(wanted):
             return Response(status_code=204)  # tells a browser not to come back
-        if self._viewers >= MOST_VIEWERS:
+        if self._hub.viewers >= MOST_VIEWERS:
             raise Refusal(429, f"found {MOST_VIEWERS} streams already", headers={"Retry-After": "5"})
         return EventStream(self._hub, wanted)
 

@@ -20,7 +20,7 @@ from benchlab.query.aligned import LATENCY_FILE
 from webd.live.cursor import REACH, Cursor, crc_before, read_range
 from webd.live.rows import Row
 
-CHUNK = 256 * 1024
+CHUNK = 64 * 1024
 LOOK_BYTES = 64 * 1024
 MOST_BLOCKS = 8192
 LEAST_BYTES = 1024 * 1024

@@ -16,8 +16,6 @@ class Wake:
     def __init__(self, watcher: Watcher, folder: Path) -> None:
         self._watcher = watcher
         self._folder = folder
-        self._happened = asyncio.Event()
-        self._armed: int | None = None
 
     async def wait(self, timeout_s: float) -> None:
         """Return as soon as something happened since the last call, or after ``timeout_s``."""
@@ -25,20 +23,24 @@ class Wake:
         if fd is None:
             await self._poll(timeout_s)
             return
-        self._happened.clear()
-        asyncio.get_running_loop().add_reader(fd, self._on_ready)
-        self._armed = fd
+        loop = asyncio.get_running_loop()
+        happened: asyncio.Future[None] = loop.create_future()
+
+        def resolve() -> None:
+            if not happened.done():
+                happened.set_result(None)
+
+        loop.add_reader(fd, resolve)
+        timer = loop.call_later(timeout_s, resolve)
         try:
-            await asyncio.wait_for(self._happened.wait(), timeout_s)
-        except asyncio.TimeoutError:
-            pass
+            await happened
         finally:
-            self._disarm()
+            timer.cancel()
+            loop.remove_reader(fd)
         self._watcher.wait(0)
 
     def close(self) -> None:
         """Stop watching."""
-        self._disarm()
         self._watcher.close()
 
     async def _poll(self, timeout_s: float) -> None:
@@ -46,12 +48,3 @@ class Wake:
         if timeout_s <= POLL_S and self._folder.is_dir():  # once a second: the folder may have come meanwhile
             self._watcher.close()
             self._watcher = Watcher(self._folder)
-
-    def _on_ready(self) -> None:
-        self._happened.set()
-        self._disarm()
-
-    def _disarm(self) -> None:
-        if self._armed is not None:
-            asyncio.get_running_loop().remove_reader(self._armed)
-            self._armed = None
