@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|viewers]``: all of them by default."""
+"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|viewers|vms]``: all of them by default."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from benchmarks.same import DifferentError
 from benchmarks.stages import stages
 from benchmarks.table import Section
 from benchmarks.viewers import viewers
+from benchmarks.vms import vms
 from benchmarks.whole import whole
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    what = "replay, whole, live, collectors, board, probe, stages, pistat, viewers (default: all)"
+    what = "replay, whole, live, collectors, board, probe, stages, pistat, viewers, vms (default: all)"
     p.add_argument("what", nargs="*", help=what)
     p.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
     p.add_argument(
@@ -47,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         "probe": lambda: probe(args.seconds),
         "pistat": lambda: pistat(args.seconds),
         "viewers": lambda: viewers(args.seconds),
+        "vms": lambda: vms(args.seconds),
     }
     unknown = [what for what in args.what if what not in benchmarks]
     if unknown:

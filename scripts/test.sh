@@ -6,6 +6,9 @@ setup requirements-dev.txt
 if pkg-config --exists gobject-introspection-1.0 cairo 2>/dev/null; then
     setup requirements-gst.txt # else the tests that need GStreamer are skipped, and say so
 fi
+if pkg-config --exists libvirt 2>/dev/null; then
+    setup requirements-vm.txt # else the tests that need libvirt are skipped, and say so
+fi
 cd -- "$ROOT"
 "$VENV_PYTHON" -m ruff check --quiet .
 "$VENV_PYTHON" -m ruff format --check --quiet .

@@ -23,10 +23,20 @@ MODULES = {
     "yuan_capture": "pipeline_probes.yuan_capture",
     "edgepower": "edgepower",
     "pimon": "pimon",
+    "vmstatd": "vmstatd",
     "muxd": "muxd",
     "cx_exporter": "cx_exporter",
 }
-COLLECTORS = ("telemetryd", "benchlabd", "pipeline_probes", "r5c_capture", "yuan_capture", "edgepower", "pimon")
+COLLECTORS = (
+    "telemetryd",
+    "benchlabd",
+    "pipeline_probes",
+    "r5c_capture",
+    "yuan_capture",
+    "edgepower",
+    "pimon",
+    "vmstatd",
+)
 
 _PR_SET_PDEATHSIG = 1
 _TAIL_BYTES = 4096

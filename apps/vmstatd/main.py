@@ -17,7 +17,7 @@ from vmstatd.host import is_remote, open_connection
 from vmstatd.policy import Policy
 from vmstatd.poller import Poller
 from vmstatd.simulated import SimulatedHost, open_simulated
-from vmstatd.source import NotOfARecordedMachine, Statistics, StatisticsSource, VmSource
+from vmstatd.source import DISORDER_MS, NotOfARecordedMachine, Statistics, StatisticsSource, VmSource
 
 VMS = 6
 
@@ -46,9 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     def sources(clock: SessionClock, starts_ns: int) -> Sequence[Source]:
         return _sources(args, settings, clock)
 
-    # Half a timeout is how far back the middle of a call may lie; the loop's own deadline is for defects only.
-    disorder_ms = 50 if args.simulate else round(settings.libvirt_timeout * 500) + 50
-    collector = Collector("vmstatd", "vmstat", disorder_ms, once_rate_s=1.0, deadline_s=4 * settings.libvirt_timeout)
+    # the poller keeps its own deadlines; the loop's is for defects only
+    collector = Collector("vmstatd", "vmstat", DISORDER_MS, once_rate_s=1.0, deadline_s=4 * settings.libvirt_timeout)
     return collect(collector, args, ctx, settings.poll_interval, sources)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from benchlab.daemon import Transient
+from benchlab.daemon import Absent, Transient
 from vmstatd.calls import Call
 from vmstatd.decode import groups_of
 from vmstatd.fallback import filled, missing_groups
@@ -40,7 +40,10 @@ class Found:
 
 @dataclass
 class Poll:
-    """One look at all machines: what was found, the uuids of all there are, and who hangs or answers again."""
+    """One look at all machines: what was found, and the uuids of all there are.
+
+    ``stuck`` and ``freed`` are machines (name by uuid) that hang, or answer again, since the poll before.
+    """
 
     found: list[Found]
     listed: frozenset[str]
@@ -88,38 +91,43 @@ class Poller:
         self._missing: int | None = None
         self._complete: dict[str, tuple[int, frozenset[str]]] = {}
         self._hanging: list[Call[Any]] = []
+        self._stuck: dict[str, str] = {}
+        self._freed: dict[str, str] = {}
         self.quarantine = Quarantine(self._answers, backoff_s)
 
     def poll(self) -> Poll:
         """Return what all machines read now. Raises Absent or Transient if the hypervisor cannot be asked.
 
-        A connection that was lost since the last poll, as by a restart of the daemon, is opened anew at once.
+        A connection that was lost since the last poll, as by a restart of the daemon, is opened anew at once; but a
+        hypervisor that does not answer in time is left alone until the next poll.
         """
-        freed = self.quarantine.release()
+        self._freed |= self.quarantine.release()
         had_one = self._connection is not None
         try:
-            poll = self._look()
+            poll = self._looked()
+        except (Absent, Transient) as error:
+            if not had_one or error.__cause__ is None:  # there was none to lose, or it is not lost but hangs
+                raise
+            poll = self._looked()
+        self._remember(poll)
+        poll.stuck, self._stuck = self._stuck, {}
+        poll.freed, self._freed = self._freed, {}
+        return poll
+
+    def _looked(self) -> Poll:
+        try:
+            return self._look()
         except Exception as error:
             self._connection = None
-            if not had_one or code_of(error) is None:
-                raise explain(error, self._uri) from error
-            poll = self._second_look()
-        self._remember(poll)
-        poll.freed = freed
-        return poll
+            if code_of(error) is None:
+                raise
+            raise explain(error, self._uri) from error
 
     def _remember(self, poll: Poll) -> None:
         told = {found.uuid: (found.vmid, groups_of(found.stats)) for found in poll.found if found.vmid >= 0}
         before = {uuid: known for uuid, known in self._complete.items() if uuid in poll.listed}
         self._complete = {**before, **told}
         self.quarantine.keep(poll.listed)
-
-    def _second_look(self) -> Poll:
-        try:
-            return self._look()
-        except Exception as error:
-            self._connection = None
-            raise explain(error, self._uri) from error
 
     def _look(self) -> Poll:
         connection = self._connected()
@@ -194,7 +202,7 @@ class Poller:
                 return self._slow(hanging)
             if domain.UUIDString() not in self.quarantine and monotonic() < give_up_s:
                 self._ask_one(domain, poll, hanging)
-        if poll.stuck:
+        if self._stuck:
             self._hanging.remove(hanging)
         return poll
 
@@ -208,19 +216,17 @@ class Poller:
         call = Call(lambda: self._ask_alone(connection, uuid))
         if not call.wait(self._patience_s):
             self._connection = None
-            self._confine(domain, poll, Call(lambda: _comes_whole(call, uuid, self._is_whole)))
+            self._confine(domain, Call(lambda: _comes_whole(call, uuid, self._is_whole)))
             return
         for found in call.result().found():
             if self._is_whole(found):
                 poll.found.append(found)
             else:
-                self._confine(domain, poll, Call(lambda: _comes_whole(hanging, uuid, self._is_whole)))
+                self._confine(domain, Call(lambda: _comes_whole(hanging, uuid, self._is_whole)))
 
-    def _confine(self, domain: Domain, poll: Poll, call: Call[bool]) -> None:
-        uuid = domain.UUIDString()
-        self.quarantine.add(uuid, domain.name(), call)
-        self._complete.setdefault(uuid, (domain.ID(), frozenset()))
-        poll.stuck[uuid] = domain.name()
+    def _confine(self, domain: Domain, call: Call[bool]) -> None:
+        self.quarantine.add(domain.UUIDString(), domain.name(), call)
+        self._stuck[domain.UUIDString()] = domain.name()
 
     def _is_whole(self, found: Found) -> bool:
         """Return whether a machine tells all that it told before in this run."""

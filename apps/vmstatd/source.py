@@ -18,6 +18,11 @@ from vmstatd.poller import Poll, Poller
 LANE = "vm"
 """One thread: first the machines, then what is to be said of the poll."""
 
+DISORDER_MS = 500
+"""How far behind the newest line of its stream a reading may lie: others wait for it as long."""
+OLDEST_NS = DISORDER_MS * 600_000
+"""How old a reading may be when its poll ends; the rest is for writing it."""
+
 log = logging.getLogger("vmstatd")
 
 
@@ -67,8 +72,8 @@ class VmSource:
 
     def status(self) -> str:
         """Return how the collection fares, in a line for the service manager."""
-        s = self._statistics
-        return f"{s.vms_monitored} machines, {s.total_collections} collections, {s.total_errors} errors"
+        shown = ("vms_monitored", "total_collections", "total_errors", "total_metrics_written")
+        return ", ".join(f"{name} {getattr(self._statistics, name)}" for name in shown)
 
     def sample(self) -> list[Reading]:
         """Return what happened to the machines and a reading of each. Raises Absent or Transient."""
@@ -82,9 +87,10 @@ class VmSource:
         readings = [*self._quarantined(poll), *self._taken(poll), *self._gone(poll)]
         self._is_first = False
         self._count(poll, readings)
-        if self._is_simulated:
-            for reading in readings:
-                reading.sim = True
+        oldest_ns = self._now_ns() - OLDEST_NS
+        for reading in readings:
+            keep_young(reading, oldest_ns)
+            reading.sim = self._is_simulated
         return readings
 
     def _quarantined(self, poll: Poll) -> Iterator[Reading]:
@@ -135,6 +141,16 @@ class StatisticsSource:
         if not self._statistics.last_collection_time_ns:
             del kv["last_collection_time_ns"]
         return [Reading(kv, sim=self._is_simulated)]
+
+
+def keep_young(reading: Reading, oldest_ns: int) -> None:
+    """Move a reading that is older up to this time, and widen its uncertainty to hold the same interval as before.
+
+    So a poll that took long, because a machine hangs, makes no line late, and all other streams need not wait for it.
+    """
+    if reading.ts_ns is not None and (behind_ns := oldest_ns - reading.ts_ns) > 0:
+        reading.ts_ns = oldest_ns
+        reading.unc_ns = (reading.unc_ns or 0) + behind_ns
 
 
 class NotOfARecordedMachine:

@@ -50,6 +50,24 @@ def test_an_end_after_which_the_program_goes_on_is_no_end_to_the_manager(begin: 
     assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"READY=1", b"STOPPING=1"]
 
 
+class Telling(Quiet):
+    told = "well"
+
+    def status(self) -> str:
+        return self.told
+
+
+def test_status_of_a_source_is_told_when_it_changes_and_only_then(begin: Begin, manager: socket.socket) -> None:
+    source = Telling()
+    daemon = begin(Quiet(), source, env={"NOTIFY_SOCKET": manager.getsockname()})
+    assert [manager.recv(100) for _ in range(2)] == [b"READY=1", b"STATUS=well"]
+    daemon.until(lambda: daemon.metas("alive"))
+    source.told = "badly"
+    assert manager.recv(100) == b"STATUS=badly"
+    daemon.stop.set()
+    assert manager.recv(100) == b"STOPPING=1"
+
+
 def test_no_watchdog_where_none_is_asked_for(begin: Begin, manager: socket.socket) -> None:
     daemon = begin(Quiet(), env={"NOTIFY_SOCKET": manager.getsockname()})
     assert manager.recv(100) == b"READY=1"

@@ -10,8 +10,10 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PRESENT = ("bash", "dirname", "cat", "env", "grep")
-TOOLS = ("systemd-analyze", "unshare", "mount", "git", "python3", "gcc", "pkg-config", "debootstrap", "bwrap")
-SERVICES = ("prometheus", "promtool", "prometheus-node-exporter", "collectd", "gst-launch-1.0")
+TOOLS = ("systemd-analyze", "unshare", "mount", "git", "python3", "gcc", "pkg-config", "cpio", "nsenter", "ip")
+TOOLS += ("debootstrap", "bwrap")
+VIRTUAL = ("libvirtd", "virtlogd", "qemu-system-x86_64", "busybox")
+SERVICES = ("prometheus", "promtool", "prometheus-node-exporter", "collectd", "gst-launch-1.0", *VIRTUAL)
 NOTES = '#!/usr/bin/env bash\necho "${0##*/} $*" >>"$NOTES"\n'
 
 

@@ -86,6 +86,7 @@ def test_no_module_of_an_app_hides_another_one_when_run_as_a_script(app: Path) -
         "edgepower",
         "pimon",
         "pimon.agent",
+        "vmstatd",
     ],
 )
 def test_daemon_loads_nothing_that_only_people_need(module: str) -> None:

@@ -88,6 +88,11 @@ def test_install_for_the_dashboard_is_pinned_whole_and_as_in_the_tests(python: s
     assert pinned.items() <= pins("requirements-dev.txt", python).items()
 
 
+def test_libvirt_for_python_is_pinned_as_the_extra_asks() -> None:
+    (wanted,) = (wanted for wanted in needs(PRODUCT, PYTHONS[1], "vm") if wanted.name == "libvirt-python")
+    assert wanted.specifier.contains(pins("requirements-vm.txt", PYTHONS[1])[wanted.name])
+
+
 def test_pins_satisfy_what_pyproject_asks_for() -> None:
     for python in PYTHONS:
         pinned = pins("requirements-dev.txt", python)

@@ -78,7 +78,7 @@ DOMAIN = """\
     <type arch='x86_64' machine='pc'>hvm</type>
     <kernel>{kernel}</kernel>
     <initrd>{initrd}</initrd>
-    <cmdline>console=ttyS0 quiet ipv6.disable=1 {words}</cmdline>
+    <cmdline>console=ttyS0 quiet no_timer_check panic=1 ipv6.disable=1 {words}</cmdline>
   </os>
   <features><acpi/></features>
   <devices>

@@ -208,3 +208,23 @@ def test_machine_in_quarantine_that_is_undefined_is_forgotten(stuck: Machine) ->
     libvirt.machines.remove(stuck)
     assert stuck.uuid not in polling.poll().listed
     assert stuck.uuid not in polling.quarantine
+
+
+def test_who_hangs_and_who_answers_again_is_told_even_if_the_poll_in_between_failed(stuck: Machine) -> None:
+    waits, stuck.waits = stuck.waits, None
+    libvirt = Libvirt(Machine("a", GUEST, 1), stuck)
+    polling = poller(libvirt)
+    polling.poll()
+    stuck.waits = waits
+    assert polling.poll().stuck
+    assert waits is not None
+    waits.set()
+    until(lambda: not libvirt._jobs)
+    libvirt.error = GONE
+    for _ in range(3):
+        with pytest.raises(Transient):
+            polling.poll()
+    libvirt.error = None
+    freed: dict[str, str] = {}
+    until(lambda: freed.update(polling.poll().freed) or freed)
+    assert freed == {stuck.uuid: "stuck"}
