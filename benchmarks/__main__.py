@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|viewers|vms]``: all of them by default."""
+"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|viewers|vms]``: by default all."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from production.conftest import Installation
+from support.machine import SOURCE
 from support.units import UNITS, Unit
 
 pytestmark = pytest.mark.xdist_group("production")
@@ -95,3 +96,24 @@ def test_udev_itself_reads_the_rules(installed: Installation) -> None:
     done = installed.machine.run("udevadm", "test", "/sys/class/mem/null", check=False)
     about = [line for line in (done.stdout + done.stderr).splitlines() if "benchlab" in line]
     assert [line.rpartition("/")[2] for line in about] == ["70-benchlab-uaccess.rules", "99-benchlab.rules"]
+
+
+def test_below_a_folder_everything_is_there_and_this_system_is_left_alone(installed: Installation) -> None:
+    """As for an image: with another prefix, and a dashboard that was built."""
+    machine = installed.machine
+    before = machine.manifest()
+    built = machine.path(f"{SOURCE}/web/out/index.html")
+    built.parent.mkdir(parents=True)
+    built.write_text("the dashboard")
+    machine.install("--root", "/image", "--prefix", "/srv/lab", "--components", "mux,web")
+    image = machine.path("/image")
+    assert (image / "srv/lab/web/index.html").read_text() == "the dashboard"
+    assert (image / "srv/lab/.venv/bin/muxd").read_text().startswith("#!/srv/lab/.venv/bin/python")
+    unit = Unit(image / "etc/systemd/system/benchlab-web.service")
+    assert unit.command == ["/srv/lab/.venv/bin/webd", "--static-dir", "/srv/lab/web"]
+    assert (image / "etc/systemd/system/benchlab.target.wants/benchlab-mux.service").is_symlink()
+    assert (image / "etc/sysusers.d/benchlab.conf").exists() and not (image / "etc/passwd").exists()
+    machine.script("uninstall.sh", "--root", "/image")
+    assert [path for path in image.rglob("*") if not path.is_dir()] == []
+    machine.run("rm", "-r", "/image", f"{SOURCE}/web/out")
+    assert machine.manifest() == before

@@ -113,7 +113,7 @@ def test_nothing_is_left_but_data_and_what_the_owner_wrote(installed: Installati
     assert "/var/log/benchlab is kept" in done.stderr and "/var/lib/benchlab/etc" in done.stderr
     after = machine.manifest()
     left = {name for name in installed.before | after if installed.before.get(name) != after.get(name)}
-    data = ("var/log/benchlab", "var/lib/benchlab", "mnt/cx-import", "run/benchlab")
+    data = ("var/log/benchlab", "var/lib/benchlab", "mnt/cx-import")
     assert {name for name in left if not name.startswith(data)} == set()
     assert machine.path(DATA).read_text() == "{}\n" and machine.path(DATA).stat().st_uid == 0
     assert machine.path("/var/lib/benchlab/etc/config.toml").read_text() == edited

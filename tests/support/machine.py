@@ -25,7 +25,7 @@ BACKUPS = tuple(f"etc/{name}-" for name in ("passwd", "group", "shadow", "gshado
 Manifest = dict[str, tuple[object, ...]]
 """What a tree holds: kind, mode, owner and content by path."""
 
-OURS = ("src", "wheels", "proc", "run/manager", *BACKUPS)
+OURS = ("src", "wheels", "proc", "run", *BACKUPS)
 
 
 class Machine(Tree):
