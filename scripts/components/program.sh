@@ -104,6 +104,7 @@ install_files() {
     copy_folder "$REPOSITORY/configs" "$PREFIX/configs"
     copy_folder "$SCRIPTS" "$PREFIX/scripts" uninstall.sh components
     copy_folder "$UNITS" "$PREFIX/systemd"
+    copy_folder "$REPOSITORY/udev" "$PREFIX/udev"
     if [[ -f $REPOSITORY/web/out/index.html ]]; then
         copy_folder "$REPOSITORY/web/out" "$PREFIX/web"
     else

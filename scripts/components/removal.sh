@@ -2,14 +2,17 @@
 # shellcheck shell=bash
 
 uninstall_services() {
-    local units unit
+    local units unit name others=""
     [[ -n $(installed_services) || -e $DEST$PREFIX/.made ]] || { say "nothing is installed in $DEST$PREFIX" && return; }
+    for name in $(installed_services); do
+        [[ " $* " == *" $name "* ]] || others=yes
+    done
     mapfile -t units < <(units_of "$@")
     ! has_systemd || systemctl --quiet stop "${units[@]}" || true
     for unit in "${units[@]}"; do
         remove_service_unit "$unit"
     done
-    [[ -z $(installed_services) ]] || { forget_units && return; }
+    [[ -z $others ]] || { forget_units && return; }
     remove_service_unit benchlab.target
     open_path "$DATA" "$DATA" benchlab-.service.d
     open_path /mnt/cx-import /mnt/cx-import benchlab-cx-export.service.d
@@ -84,11 +87,11 @@ remove_empty() {
 remove_made() {
     local folders folder
     mapfile -t folders < <(made_folders)
-    for folder in .venv .venv.new .venv.old configs docs scripts systemd web .made; do
+    for folder in .venv .venv.new .venv.old configs docs scripts systemd udev web .made; do
         [[ ! -e $DEST$PREFIX/$folder ]] || act rm -rf -- "$DEST$PREFIX/$folder"
     done
     remove_empty ${folders[@]+"${folders[@]}"} "$DATA" "$STATE/edgepower" "$STATE"
-    say "removed $DEST$PREFIX"
+    [[ -n $DRY ]] || say "removed $DEST$PREFIX"
 }
 
 tell_of_data() {

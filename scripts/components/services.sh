@@ -169,8 +169,9 @@ tell_of_old_sessions() {
 }
 
 tell_what_is_next() {
-    local bind=127.0.0.1:3010
+    local bind
     [[ -z $DRY ]] || return 0
+    bind=$(configured_paths | tail -n 1)
     [[ " $* " != *" vmstat "* ]] || "$DEST$PREFIX/.venv/bin/python" -c 'import libvirt' 2>/dev/null ||
         say "vmstat needs libvirt for Python: sudo apt-get install -y python3-libvirt"
     cat >&2 <<TEXT

@@ -48,14 +48,14 @@ tell_of_new_keys() {
         "(explained in $PREFIX/configs/config.toml)"
 }
 
-# Prints where the services keep their data, and the folder that CapFrameX observes.
+# Prints where the services keep their data, the folder that CapFrameX observes, and the address of the dashboard.
 configured_paths() {
     "$DEST$PREFIX/.venv/bin/python" -c '
 import sys
 from pathlib import Path
 from benchlab import config
 loaded = config.load(Path(sys.argv[1]), {})
-print(config.data_root(loaded), Path(loaded.config.cx_export.watch_dir).expanduser(), sep="\n")' "$DEST$ETC/config.toml"
+print(config.data_root(loaded), Path(loaded.config.cx_export.watch_dir).expanduser(), loaded.config.web.bind, sep="\n")' "$DEST$ETC/config.toml"
 }
 
 # Lets the services write where the configuration says, where that is not the usual place.
@@ -73,7 +73,7 @@ open_path() {
     local addition=$UNIT_FOLDER/$3/benchlab-paths.conf
     if [[ $1 == "$2" ]]; then
         take "$addition"
-        [[ ! -d $DEST$UNIT_FOLDER/$3 ]] || rmdir --ignore-fail-on-non-empty -- "$DEST$UNIT_FOLDER/$3"
+        [[ ! -d $DEST$UNIT_FOLDER/$3 ]] || act rmdir --ignore-fail-on-non-empty -- "$DEST$UNIT_FOLDER/$3"
         return
     fi
     [[ ! $1 =~ ^/(home|root|run/user)/ ]] || say "$1 is in a home, which services do not see: name another in $ETC/config.toml"

@@ -77,6 +77,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(installed: Installatio
     assert machine.manifest() == first
     assert "would install the programs into /opt/other/.venv" in said
     assert "would run: rm -f -- /etc/systemd/system/benchlab-mux.service" in said
+    assert "would remove the user benchlab" in said and "/var/log/benchlab is kept" in said
 
 
 def test_a_service_of_a_checkout_is_not_overrun(installed: Installation) -> None:
