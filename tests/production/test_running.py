@@ -306,6 +306,52 @@ def test_the_meter_is_read_through_its_node_only(site: Site) -> None:
             site.start("usb")
 
 
+NODES = {
+    "ttyACM0": ("benchlab", 0o660),
+    "ttyUSB7": ("dialout", 0o660),
+    "video0": ("benchlab", 0o660),
+    "media0": ("video", 0o660),
+    "dri/renderD128": ("render", 0o660),
+    "i2c-1": ("i2c", 0o660),
+    "vcio": ("video", 0o660),
+    "nvidia0": ("root", 0o666),
+}
+"""Nodes as our udev rules, or those of the distribution and the driver, make them."""
+SEEN = {
+    "telemetry": {"nvidia0"},
+    "usb": {"ttyACM0", "ttyUSB7"},
+    "pipeline": {"video0", "media0", "dri/renderD128", "nvidia0"},
+    "pimon": {"i2c-1", "vcio"},
+    "edgepower": {"i2c-1", "vcio"},
+}
+LOOK = f"""
+for node in {" ".join(NODES)}; do
+    test -e /dev/$node && echo is $node
+    test -r /dev/$node && test -w /dev/$node && echo yes $node
+done
+true
+"""
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_of_all_nodes_it_may_use_its_own_and_sees_no_other(name: str, installed: Installation) -> None:
+    """Plain files stand for the nodes: who may open one is decided by its owner, group and mode just so."""
+    machine = installed.machine
+    folder = machine.root.parent / "nodes"
+    devices = {node: folder / node for node in NODES}
+    for node, (group, mode) in NODES.items():
+        devices[node].parent.mkdir(parents=True, exist_ok=True)
+        devices[node].touch()
+        os.chown(devices[node], 0, machine.gid(group))
+        devices[node].chmod(mode)
+    unit = Unit(machine.path(f"/etc/systemd/system/benchlab-{name}.service"))
+    service = Service(unit, replace(machine, devices=devices), command=["/bin/sh", "-c", LOOK], log="nodes")
+    assert service.wait() == 0
+    told = [tuple(line.split()) for line in service.log.read_text().splitlines()]
+    assert {node for word, node in told if word == "yes"} == {node for word, node in told if word == "is"}
+    assert {node for _, node in told} == SEEN.get(name, set())
+
+
 def test_all_end_well(site: Site) -> None:
     assert set(site.stop().values()) == {0}
     for name in DAEMONS:

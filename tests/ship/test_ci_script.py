@@ -11,9 +11,9 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PRESENT = ("bash", "dirname", "cat", "env", "grep")
 TOOLS = ("systemd-analyze", "unshare", "mount", "git", "python3", "gcc", "pkg-config", "cpio", "nsenter", "ip")
-TOOLS += ("debootstrap", "bwrap")
+PRODUCTION = ("debootstrap", "bwrap")
 VIRTUAL = ("libvirtd", "virtlogd", "qemu-system-x86_64", "busybox")
-SERVICES = ("prometheus", "promtool", "prometheus-node-exporter", "collectd", "gst-launch-1.0", *VIRTUAL)
+SERVICES = ("prometheus", "promtool", "prometheus-node-exporter", "collectd", "gst-launch-1.0", *VIRTUAL, *PRODUCTION)
 NOTES = '#!/usr/bin/env bash\necho "${0##*/} $*" >>"$NOTES"\n'
 
 

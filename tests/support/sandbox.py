@@ -66,13 +66,15 @@ class Tree:
 
 
 class Service:
-    """A unit that runs; ``said`` is what it told its manager, ``log`` what it wrote on stderr."""
+    """A unit that runs, or another command in its place; ``said``: what it told its manager, ``log``: what it wrote."""
 
-    def __init__(self, unit: Unit, tree: Tree, extra: Sequence[str] = (), command: Sequence[str] = ()) -> None:
+    def __init__(
+        self, unit: Unit, tree: Tree, extra: Sequence[str] = (), command: Sequence[str] = (), log: str = "log"
+    ) -> None:
         self.unit = unit
         self._tree = tree
         self.said: list[str] = []
-        self.log = tree.root.parent / f"{unit.name}.log"
+        self.log = tree.root.parent / f"{unit.name}.{log}"
         self._manager = _manager(tree, unit)
         for words in unit.all("ExecStartPre"):
             assert self._start(["/bin/sh", "-c", words]).wait(60) == 0, self.log.read_text()
