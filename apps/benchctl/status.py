@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace, operands: Sequence[str]) -> int:
     """Print the status; it is no failure that there is no session yet."""
     context = cli.context(args)
-    session = _session(context)
+    session = chosen_session(context)
     found = session_status(session, context.config.sinks.enabled) if session else None
     current = session.name if session and context.session_name == CURRENT else current_name(context)
     due = next_due(context.data_root, context.config.retention, current)
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, operands: Sequence[str]) -> int:
     return Exit.OK
 
 
-def _session(context: Context) -> Session | None:
+def chosen_session(context: Context) -> Session | None:
     """Return the session that was named, or the current one if there is one. Raises Fault."""
     if context.session_name != CURRENT:
         return open_session(context.data_root, context.session_name, create=False)

@@ -29,9 +29,12 @@ def missing(message: str) -> None:
     pytest.skip(message)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
-    """Start the browser that Debian has; Playwright's own is never downloaded."""
+    """Start the browser that Debian has; Playwright's own is never downloaded.
+
+    It ends with this folder: while Playwright is at work, asyncio.run() is refused in this process.
+    """
     path = shutil.which("chromium")
     if path is None:
         missing("chromium is not there; to run this test: sudo apt-get install -y chromium")
@@ -77,13 +80,13 @@ def visit(chromium: Any, serve: object) -> Iterator[Visit]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[[Path], Webd]]:
-    """Start webd over a data root, as ``serve(tmp_path / "data")``."""
+def serve(tmp_path: Path) -> Iterator[Callable[..., Webd]]:
+    """Start webd over a data root, as ``serve(tmp_path / "data", BENCHLAB_WEB_TOKEN="...")``."""
     started: list[Webd] = []
 
-    def _serve(data_root: Path) -> Webd:
+    def _serve(data_root: Path, **env: str) -> Webd:
         (data_root / "sessions").mkdir(parents=True, exist_ok=True)
-        started.append(Webd(data_root, tmp_path / "webd.log"))
+        started.append(Webd(data_root, tmp_path / "webd.log", **env))
         return started[-1]
 
     yield _serve

@@ -151,12 +151,36 @@ def test_buttons_and_keys_zoom_and_move(visit: Visit, sample_webd: Webd) -> None
         expect(page.locator("[data-range]")).not_to_have_text(before)
         seen.add(shown_range(page))
     assert len(seen) == 4  # earlier undoes later, out undoes in
-    page.locator("#over-time").get_by_role("group", name="Chart of latency and power").focus()
+    page.evaluate("document.activeElement.blur()")
     for key in ("+", ".", "-", "0"):
         before = shown_range(page)
         page.keyboard.press(key)
         expect(page.locator("[data-range]")).not_to_have_text(before)
     expect(stat(page, "Frames")).to_have_text("109")
+
+
+def test_keys_that_are_typed_into_a_note_do_not_zoom(visit: Visit, sample_webd: Webd) -> None:
+    page = visit(sample_webd).open_session(sample_name(sample_webd))
+    expect(stat(page, "Frames")).to_have_text("109")
+    whole = shown_range(page)
+    note = page.get_by_role("textbox", name="Note")
+    note.press_sequentially("+.,-0?d")
+    expect(note).to_have_value("+.,-0?d")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert shown_range(page) == whole
+
+
+def test_every_key_is_in_the_help(visit: Visit, sample_webd: Webd) -> None:
+    page = visit(sample_webd).open("/sessions/")
+    page.get_by_role("row").nth(1).wait_for()
+    page.keyboard.press("?")
+    shown = page.get_by_role("dialog", name="Keyboard shortcuts")
+    for group in ("Live page", "List of sessions", "One session", "Everywhere"):
+        expect(shown.get_by_role("heading", name=group)).to_be_visible()
+    for words in ("Search", "Earlier and later", "The whole session"):
+        expect(shown.get_by_text(words, exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(shown).to_have_count(0)
 
 
 def test_cursor_reads_one_moment_in_all_charts(visit: Visit, sample_webd: Webd) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import PATIENCE_MS, Visitor, Webd
+from support.browser import PATIENCE_MS, Program, Visitor, Webd, until
 
 pytestmark = pytest.mark.xdist_group("browser")
 Visit = Callable[..., Visitor]
+Serve = Callable[..., Webd]
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -27,6 +28,15 @@ def test_every_source_has_its_values_with_their_units(visit: Visit, live_webd: W
     expect(board.locator('[data-value="p_sys"]')).to_have_text(re.compile(r"^\d+(\.\d+)?W$"))
     expect(board).to_contain_text("simulated")
     expect(board).to_contain_text("up")
+
+
+def test_value_that_is_a_table_has_its_rows(visit: Visit, live_webd: Webd) -> None:
+    page = visit(live_webd).open("/sources/")
+    cpu = next(each for each in live_webd.ask("/api/sources")["sources"] if each["source"] == "cpu.psutil")
+    cores = next(value["value"] for value in cpu["values"] if value["key"] == "cores")
+    table = page.locator('[data-value="cores"]').get_by_role("table")
+    expect(table.get_by_role("row")).to_have_count(1 + len(cores))
+    expect(table.get_by_role("columnheader")).to_have_text(list(cores[0]))
 
 
 def test_age_ticks_and_stays_small_while_readings_come(visit: Visit, live_webd: Webd) -> None:
@@ -61,6 +71,31 @@ def test_filters_show_what_they_say(visit: Visit, live_webd: Webd) -> None:
     up = cards.count()
     page.get_by_role("button", name="Needs attention").click()
     expect(cards).to_have_count(everything - up)
+
+
+def test_many_devices_of_one_source_share_a_card(visit: Visit, serve: Serve, tmp_path: Path) -> None:
+    words = ("--simulate", "--vms", "20", "--poll-interval", "0.5", "--data-root", str(tmp_path / "data"))
+    machines = Program(tmp_path / "vmstatd.log", "vmstatd", *words)
+    try:
+        webd = serve(tmp_path / "data")
+        until(lambda: len(webd.ask("/api/sources")["sources"]) >= 20, lambda: (tmp_path / "vmstatd.log").read_text())
+        page = visit(webd).open("/sources/")
+        card = page.locator("main section").filter(has=page.get_by_role("heading", name="vm.libvirt", exact=True))
+        expect(card).to_have_count(1)
+        devices = card.get_by_role("list", name="Devices of vm.libvirt").locator("> li")
+        expect(devices).to_have_count(20)
+        found = next(each for each in webd.ask("/api/sources")["sources"] if each["values"])
+        name = next(value["value"] for value in found["values"] if value["key"] == "name")
+        card.get_by_role("searchbox").fill(found["dev"][:13])
+        expect(devices).to_have_count(1)
+        expect(devices).to_contain_text(name)
+        devices.locator("summary").press("Enter")
+        expect(devices.locator('[data-value="name"]')).to_have_text(name)
+        expect(devices).to_contain_text(found["dev"])
+        card.get_by_role("searchbox").fill("no such machine")
+        expect(card.get_by_text("No device has this in its name.")).to_be_visible()
+    finally:
+        machines.end()
 
 
 def test_without_a_session_the_page_says_how_to_begin(

@@ -65,15 +65,16 @@ class Program:
 class Webd:
     """webd over a data root, on a port that stays its own when it is started again."""
 
-    def __init__(self, data_root: Path, log: Path, *words: str) -> None:
+    def __init__(self, data_root: Path, log: Path, *words: str, **env: str) -> None:
         self.data_root = data_root
+        self._env = env
         self.url = f"http://127.0.0.1:{cli.free_port()}"
         self._words = ("--data-root", str(data_root), "--bind", self.url.removeprefix("http://"), *words)
         self._log = log
         self.start()
 
     def start(self) -> None:
-        self._program = Program(self._log, "webd", *self._words)
+        self._program = Program(self._log, "webd", *self._words, **self._env)
         until(self._answers, lambda: self._log.read_text())
 
     def kill(self) -> None:

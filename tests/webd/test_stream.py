@@ -223,6 +223,20 @@ def test_backfill_comes_in_pieces_and_no_more_of_it_than_was_asked(tmp_path: Pat
     assert len(part.rows[PAIR]) == 3001
 
 
+@pytest.mark.parametrize("minutes", [5, 60])
+def test_drops_are_counted_from_the_time_that_is_told(tmp_path: Path, start: Start, look: Look, minutes: int) -> None:
+    recording = Recording(tmp_path, "dev")
+    frames = steady(9000, step_ms=minutes * 60_000 / 9000)
+    drops = [drop(row["ts_aligned_ns"], frame=i) for i, row in enumerate(frames) if i % 9 == 0]
+    recording.aligned(sorted([*frames, *drops], key=lambda row: row["ts_aligned_ns"]))
+    viewer = look(Webd(start, tmp_path), "?session=dev")
+    until(lambda: viewer.status == 204)
+    state = next(content for name, content in viewer.seen if name == "state")
+    since_ms = state["dropped_since_ms"]
+    assert (since_ms is None) == (minutes == 5)  # what is older than the longest window is not read
+    assert state["dropped"] == {"ingress,encoded": sum(row["ts_aligned_ns"] / MS >= (since_ms or 0) for row in drops)}
+
+
 def test_pairs_are_told_apart_and_one_can_be_chosen(tmp_path: Path, start: Start, look: Look) -> None:
     other = ("encoded", "a,b")
     rows = [row for i in range(50) for row in (frame(START_NS + i * MS, 1.0 + i), frame(START_NS + i * MS, 2.0, other))]

@@ -55,6 +55,8 @@ export interface State {
   power_source: string | null;
   power_now_w: Num;
   dropped: Record<string, number>;
+  /** From when on they are counted; null is the session's beginning. */
+  dropped_since_ms: Num;
   temp_c: Num;
 }
 
@@ -218,9 +220,12 @@ export interface Signals {
   indexing: number;
 }
 
+export type Plain = number | string | boolean | null;
+
 export interface SourceValue {
   key: string;
-  value: number | string | boolean | null;
+  /** A table is a list of its first rows. */
+  value: Plain | object;
   unit: string | null;
   help: string | null;
 }

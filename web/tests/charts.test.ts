@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { roundSplits, stepLabel, timeLabel, timeSplits } from "@/components/charts/ticks";
+import { logLabel, logSplits, roundSplits, stepLabel, timeLabel, timeSplits } from "@/components/charts/ticks";
 import { fillColumns, fillPoints, pixelColumns } from "@/lib/columns";
 import { extent, roomFor, steady } from "@/lib/scale";
 
@@ -84,5 +84,17 @@ describe("ticks", () => {
     expect(timeSplits([from, from + 60_000], 900).map((at) => timeLabel(at, 10_000)).slice(0, 2)).toEqual(["14:03:20", "14:03:30"]);
     expect(timeLabel(from + 20, 20)).toBe("20.020");
     expect(timeSplits([from, from + 100], 900).length).toBeGreaterThan(4);
+  });
+});
+
+describe("ticks of a logarithmic axis", () => {
+  const labels = (low: number, high: number, room = 360) => logSplits([Math.log10(low), Math.log10(high)], room).map(logLabel);
+  it("are 1, 2 and 5 of each power of ten", () => {
+    expect(labels(3, 42)).toEqual(["5", "10", "20"]);
+    expect(labels(0.08, 600)).toEqual(["0.1", "0.2", "0.5", "1", "2", "5", "10", "20", "50", "100", "200", "500"]);
+  });
+  it("are powers of ten where there is little room, and round values within a narrow span", () => {
+    expect(labels(0.001, 9000, 120)).toEqual(["0.001", "0.01", "0.1", "1", "10", "100", "1,000"]);
+    expect(labels(10, 12)).toEqual(["10", "10.25", "10.5", "10.75", "11", "11.25", "11.5", "11.75", "12"]);
   });
 });

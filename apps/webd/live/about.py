@@ -81,8 +81,8 @@ class About:
             "reset": reset,
         }
 
-    def state(self, ring: Ring, vouched: Vouched | None) -> dict[str, Any]:
-        """Return what is told every second."""
+    def state(self, ring: Ring, vouched: Vouched | None, from_start: bool) -> dict[str, Any]:
+        """Return what is told every second; ``from_start`` says whether the ring was given all rows of the file."""
         now_ms, newest_ms, power = self.now_ms(), ring.newest_ms, ring.last_power
         fresh = power is not None and now_ms - power.ts_aligned_ns / NS_PER_MS < POWER_AGE_MS
         return {
@@ -94,6 +94,7 @@ class About:
             "power_now_w": power.kv.power_w if power and fresh else None,
             "temp_c": power.kv.temp_c if power and fresh else None,
             "dropped": {",".join(pair): rows.dropped for pair, rows in ring.pairs.items()},
+            "dropped_since_ms": None if from_start else ring.first_ms,
         }
 
 
@@ -117,5 +118,5 @@ def no_hello(desk: Desk) -> dict[str, Any]:
 
 def no_state(desk: Desk) -> dict[str, Any]:
     """Return the state where there is no session yet."""
-    unknown = dict.fromkeys(("newest_ms", "lag_ms", "power_source", "power_now_w", "temp_c"))
+    unknown = dict.fromkeys(("newest_ms", "lag_ms", "power_source", "power_now_w", "temp_c", "dropped_since_ms"))
     return {"now_ms": desk.clock() // 1000 / 1000, "muxd": "absent", "dropped": {}, **unknown}

@@ -114,7 +114,7 @@ class Feed:
 
     def state(self) -> dict[str, Any]:
         """Return what is told every second."""
-        return self._about.state(self.ring, self._vouched)
+        return self._about.state(self.ring, self._vouched, self._tail is None or self._tail.start == 0)
 
     def default_pair(self) -> Pair | None:
         """Return the pair that is shown first."""

@@ -5,13 +5,15 @@ import { cn } from "@/components/ui";
 import type { Span } from "@/lib/scale";
 import { fade, usePalette } from "./palette";
 import { type AxisSpec, type Pen, usePlot } from "./plot";
-import { roundSplits, stepLabel } from "./ticks";
+import { logLabel, logSplits, roundSplits, stepLabel } from "./ticks";
 
 export interface HistogramProps {
   label: string;
-  /** One more edge than counts, rising. */
-  edges: ArrayLike<number>;
+  /** One more edge than counts, rising; above 0 for a logarithmic axis. */
+  edges: Float64Array;
   counts: ArrayLike<number>;
+  /** A logarithmic axis, for bins of equal ratio. */
+  log?: boolean;
   /** Values to mark with a line and a word. */
   marks?: readonly { value: number; label: string }[];
   thresholds?: readonly number[];
@@ -21,12 +23,15 @@ export interface HistogramProps {
   className?: string;
 }
 
-const AXES: AxisSpec[] = [
-  { scale: "x", side: "bottom", size: 30, splits: roundSplits, label: stepLabel, color: (palette) => palette.latencyInk, grid: false },
-  { scale: "y", side: "left", size: 46, splits: roundSplits, label: (value) => value.toLocaleString("en-US") },
-];
+const VALUES: Omit<AxisSpec, "label"> = { scale: "x", side: "bottom", size: 30, color: (palette) => palette.latencyInk, grid: false };
+const COUNTS: AxisSpec = { scale: "y", side: "left", size: 46, splits: roundSplits, label: (value) => value.toLocaleString("en-US") };
+const AXES = [{ ...VALUES, splits: roundSplits, label: stepLabel }, COUNTS];
+const LOG_AXES = [{ ...VALUES, splits: logSplits, label: logLabel }, COUNTS];
 
-function bars(pen: Pen, { edges, counts }: HistogramProps): void {
+/** What is drawn, in units of the axis: the values, or their logarithms. */
+type Drawn = Required<Pick<HistogramProps, "edges" | "counts" | "marks" | "thresholds">>;
+
+function bars(pen: Pen, { edges, counts }: Drawn): void {
   const { context, palette, ratio } = pen;
   const x = pen.place("x");
   const y = pen.place("y");
@@ -47,7 +52,7 @@ function bars(pen: Pen, { edges, counts }: HistogramProps): void {
   }
 }
 
-function uprights(pen: Pen, { marks, thresholds }: HistogramProps): void {
+function uprights(pen: Pen, { marks, thresholds }: Drawn): void {
   const { context, palette, ratio } = pen;
   const x = pen.place("x");
   const upright = (value: number, color: string, dash: number[]) => {
@@ -60,12 +65,12 @@ function uprights(pen: Pen, { marks, thresholds }: HistogramProps): void {
     context.stroke();
     context.setLineDash([]);
   };
-  thresholds?.forEach((value, i) => upright(value, fade(i === 0 ? palette.warn : palette.bad, 0.55), [4, 4]));
+  thresholds.forEach((value, i) => upright(value, fade(i === 0 ? palette.warn : palette.bad, 0.55), [4, 4]));
   let clear = -Infinity;
   context.font = `${10 * ratio}px ${palette.font}`;
   context.textBaseline = "top";
   context.textAlign = "left";
-  for (const { value, label } of marks ?? []) {
+  for (const { value, label } of marks) {
     upright(value, palette.hairline, []);
     const at = x(value) + 3 * ratio;
     if (at < clear || at > pen.left + pen.width) continue;
@@ -75,10 +80,25 @@ function uprights(pen: Pen, { marks, thresholds }: HistogramProps): void {
   }
 }
 
+/** Return the way from a value to its place on the axis. */
+const on = (log: boolean) => (log ? Math.log10 : (value: number) => value);
+
+function useDrawn({ edges, marks, thresholds, log = false }: HistogramProps): Omit<Drawn, "counts"> {
+  return useMemo(() => {
+    const place = on(log);
+    return {
+      edges: edges.map(place),
+      marks: (marks ?? []).map(({ value, label }) => ({ value: place(value), label })),
+      thresholds: (thresholds ?? []).map(place),
+    };
+  }, [edges, marks, thresholds, log]);
+}
+
 /** How often each latency occurs. */
 export function Histogram(props: HistogramProps) {
-  const { edges, counts, marks, thresholds, cursor, onHover } = props;
+  const { counts, cursor, onHover, log = false } = props;
   const palette = usePalette();
+  const { edges, marks, thresholds } = useDrawn(props);
   const reach = useMemo(() => {
     let most = 1;
     for (let i = 0; i < counts.length; i++) most = Math.max(most, counts[i]!);
@@ -88,7 +108,7 @@ export function Histogram(props: HistogramProps) {
   }, [edges, counts]);
   const draw = useCallback(
     (pen: Pen) => {
-      const part = { label: "", edges, counts, marks, thresholds };
+      const part = { edges, counts, marks, thresholds };
       bars(pen, part);
       uprights(pen, part);
     },
@@ -98,7 +118,8 @@ export function Histogram(props: HistogramProps) {
     for (let i = 0; i < counts.length; i++) if (at >= edges[i]! && at < edges[i + 1]!) return i;
     return null;
   };
-  const root = usePlot(AXES, palette && { reach, palette, draw, cursorX: cursor ?? null, onHover: (at) => onHover?.(at === null ? null : binAt(at)) });
+  const cursorX = cursor == null ? null : on(log)(cursor);
+  const root = usePlot(log ? LOG_AXES : AXES, palette && { reach, palette, draw, cursorX, onHover: (at) => onHover?.(at === null ? null : binAt(at)) });
   return (
     <div role="img" aria-label={props.label} className={cn("relative", props.className ?? "h-64")}>
       <div ref={root} className="absolute inset-0" />

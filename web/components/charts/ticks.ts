@@ -38,6 +38,24 @@ export function roundSplits([low, high]: [number, number], room_px: number): num
   return splits;
 }
 
+/** Return the logarithms of round values within a span of logarithms. */
+export function logSplits([low, high]: [number, number], room_px: number): number[] {
+  const decades = high - low;
+  // under half a decade round values lie about evenly
+  if (decades < 0.5) return roundSplits([10 ** low, 10 ** high], room_px).filter((value) => value > 0).map(Math.log10);
+  const leads = (decades / 3) * 38 < room_px / 3 ? [1, 2, 5] : [1];
+  const splits: number[] = [];
+  for (let power = Math.floor(low); power <= high; power++) {
+    for (const lead of leads) splits.push(power + Math.log10(lead));
+  }
+  return splits.filter((split) => split >= low - 1e-9 && split <= high + 1e-9);
+}
+
+/** Return the value whose logarithm a tick stands at. */
+export function logLabel(split: number): string {
+  return (10 ** split).toLocaleString("en-US", { maximumSignificantDigits: 5 });
+}
+
 /** Return a number with the decimals its step needs. */
 export function stepLabel(value: number, step: number): string {
   const decimals = step > 0 ? Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9) + (isHalfStep(step) ? 1 : 0))) : 2;

@@ -248,12 +248,14 @@ function drawMarks(pen: Pen, marks: Float64Array): void {
   const { context, ratio, top, height, palette } = pen;
   const x = pen.place("x");
   let before = -Infinity;
+  let drawn = 0;
   const lines = new Path2D();
   const heads = new Path2D();
   for (const mark of marks) {
     const at = Math.round(x(mark));
     if (at - before < 2 * ratio) continue;
     before = at;
+    drawn += 1;
     lines.moveTo(at, top);
     lines.lineTo(at, top + height);
     heads.moveTo(at - 4 * ratio, top);
@@ -261,7 +263,9 @@ function drawMarks(pen: Pen, marks: Float64Array): void {
     heads.lineTo(at, top + 7 * ratio);
     heads.closePath();
   }
-  context.strokeStyle = fade(palette.bad, 0.25);
+  // many lines side by side must not hide what they stand before
+  const apart = pen.width / ratio / Math.max(1, drawn);
+  context.strokeStyle = fade(palette.bad, 0.25 * Math.min(1, apart / 24));
   context.lineWidth = ratio;
   context.stroke(lines);
   context.fillStyle = palette.bad;

@@ -1,12 +1,10 @@
 "use client";
 
-import type { KeyboardEvent } from "react";
 import { TimeChart, type TimeChartProps } from "@/components/charts";
 import { clockTime, number } from "@/lib/format";
 import { useCursor } from "@/lib/history/cursor";
 import type { Lines } from "@/lib/history/series";
 import type { Range } from "@/lib/history/urls";
-import { moved, scaled } from "@/lib/history/zoom";
 import { nearest } from "@/lib/stats";
 
 interface Props extends Pick<TimeChartProps, "label" | "gaps" | "marks" | "flags" | "className"> {
@@ -17,29 +15,12 @@ interface Props extends Pick<TimeChartProps, "label" | "gaps" | "marks" | "flags
   onZoom: (range: Range) => void;
 }
 
-const SHARE = 0.25;
-
-/** What a key does to the stretch that is shown; undefined for a key that does nothing. */
-export function rangeOfKey(key: string, range: Range, whole: { from: number; to: number }): Range | undefined {
-  if (key === "+" || key === "=") return scaled(range, whole, 0.5);
-  if (key === "-") return scaled(range, whole, 2);
-  if (key === "<" || key === ",") return moved(range, whole, -SHARE);
-  if (key === ">" || key === ".") return moved(range, whole, SHARE);
-  return key === "0" ? null : undefined;
-}
-
-/** A chart of a stretch of a session: dragging and keys zoom, the cursor is that of all such charts. */
+/** A chart of a stretch of a session: dragging zooms, the cursor is that of all such charts. */
 export function RangeChart({ data, range, whole, onZoom, label, ...rest }: Props) {
   const { t, setT } = useCursor();
   const { from, to } = range ?? whole;
-  const onKey = (event: KeyboardEvent) => {
-    const next = rangeOfKey(event.key, range, whole);
-    if (next === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    onZoom(next);
-  };
   return (
-    <div onKeyDown={onKey}>
+    <div>
       <Readout data={data} t={t} />
       <TimeChart
         label={`${label}. Plus and minus zoom, comma and full stop move, 0 shows all`}

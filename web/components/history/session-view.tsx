@@ -3,6 +3,7 @@
 import { FolderX } from "lucide-react";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { Disconnected, Notice } from "@/components/common/notice";
+import { typing } from "@/components/shell/shortcuts";
 import { ButtonLink, Card, Command, EmptyState, ErrorState, Skeleton } from "@/components/ui";
 import type { Latency, SessionDetail } from "@/lib/api";
 import { clockTime, count } from "@/lib/format";
@@ -10,7 +11,7 @@ import { type Range, latencyUrl, sessionUrl } from "@/lib/history/urls";
 import { type Answer, type Failure, useApi } from "@/lib/history/use-api";
 import { goTo } from "@/lib/history/use-address";
 import { type View, viewHref } from "@/lib/history/view-url";
-import { within } from "@/lib/history/zoom";
+import { rangeOfKey, within } from "@/lib/history/zoom";
 import { Distribution } from "./distribution";
 import { LatencyCard } from "./latency-card";
 import { NotesCard } from "./notes-card";
@@ -74,6 +75,7 @@ function Loaded({ view, session, detail, latency }: LoadedProps) {
   const whole = useWhole(view, session, latency.data);
   const { go, back } = useNavigation(view);
   const zoom = useCallback((range: Range) => go({ ...view, range: range && within(range, whole) }), [go, view, whole]);
+  useKeys(view.range, whole, zoom);
   const failure = detail.failure ?? (latency.failure?.status === 0 ? latency.failure : null);
   const shown = view.range ?? whole;
 
@@ -99,6 +101,20 @@ function Loaded({ view, session, detail, latency }: LoadedProps) {
       </div>
     </div>
   );
+}
+
+/** Keys zoom and move wherever the focus is, but for where they are typed. */
+function useKeys(range: Range, whole: { from: number; to: number }, zoom: (range: Range) => void): void {
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      const next = typing(event) ? undefined : rangeOfKey(event.key, range, whole);
+      if (next === undefined || next === range) return;
+      event.preventDefault();
+      zoom(next);
+    };
+    window.addEventListener("keydown", pressed);
+    return () => window.removeEventListener("keydown", pressed);
+  }, [range, whole, zoom]);
 }
 
 /** A tenth of what is shown, with a moment in its middle. */

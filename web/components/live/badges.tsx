@@ -52,14 +52,17 @@ function LagBadge() {
 function DropsBadge() {
   const pair = useLive((s) => s.pair);
   const dropped = useLive((s) => s.state?.dropped);
+  const since_ms = useLive((s) => s.state?.dropped_since_ms ?? null);
   const polling = useLive((s) => s.status.kind === "polling");
   const inRange = useLive((s) => s.view?.drops.t.length ?? 0);
   const shown = polling ? "when each happened is not told while polling" : `${format.count(inRange)} in the shown range`;
   if (!pair || !dropped) return null;
   const total = dropped[pairKey(pair)] ?? 0;
+  const since = since_ms === null ? "" : ` since ${format.clockTime(since_ms)}`;
+  const whole = since || " since the session's beginning";
   return (
-    <Badge tone={total ? "bad" : "ok"} icon={ZapOff} title={`${format.count(total)} frames dropped since the beginning of what the server keeps in mind, ${shown}`}>
-      <span data-drops={total}>{total === 0 ? "no drops" : `${format.count(total)} ${total === 1 ? "drop" : "drops"}`}</span>
+    <Badge tone={total ? "bad" : "ok"} icon={ZapOff} title={`${format.count(total)} frames dropped${whole}, ${shown}`}>
+      <span data-drops={total}>{total === 0 ? "no drops" : `${format.count(total)} ${total === 1 ? "drop" : "drops"}`}{since}</span>
     </Badge>
   );
 }

@@ -116,12 +116,20 @@ function LatencyCard({ name, label, figure, against }: { name: string; label: st
   );
 }
 
+/** The newest frame's latency, with the course of the averages. */
+function CurrentCard({ mean }: { mean: Figure }) {
+  const value = useLive((s) => s.newest?.lat ?? null);
+  const trend = value === null || mean.value === null ? null : value - mean.value;
+  return <LatencyCard name="current" label="Current" figure={{ ...mean, value, trend }} against="against the window's average" />;
+}
+
 function PowerCard({ figures }: { figures: Figures }) {
   const state = useLive((s) => s.state);
   const still = useLive((s) => s.paused || s.zoom !== null || s.status.kind === "offline");
   const now = !still && state;
-  const rows = figures.of.power;
-  const value = now ? state.power_now_w : (rows[rows.length - 1] ?? null);
+  const newest = useLive((s) => s.newest?.power ?? null);
+  // the state, told once a second, knows whether what is known of the power is too old to be called now
+  const value = now && state.power_now_w === null ? null : (newest ?? (now ? state.power_now_w : null));
   const reason = now && !state.power_source ? "no_source" : absentPower(figures.of);
   return (
     <StatCard
@@ -150,7 +158,7 @@ export function StatCards() {
   if (!figures) return <StatSkeletons />;
   return (
     <ul className={GRID} aria-label="Figures of the window">
-      <LatencyCard name="current" label="Current" figure={figures.current} against="against the window's average" />
+      <CurrentCard mean={figures.mean} />
       <LatencyCard name="min" label="Minimum" figure={figures.min} />
       <LatencyCard name="max" label="Maximum" figure={figures.max} />
       <LatencyCard name="avg" label="Average" figure={figures.mean} />

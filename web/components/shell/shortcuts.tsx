@@ -14,6 +14,17 @@ const KEYS: [group: string, keys: [string, string][]][] = [
     ["← →", "Move the cursor on a focused chart"],
     ["E", "Export what is shown as CSV"],
   ]],
+  ["List of sessions", [
+    ["/", "Search"],
+    ["↑ ↓", "From session to session"],
+    ["Enter", "Open"],
+  ]],
+  ["One session", [
+    ["+  −", "Zoom in and out"],
+    [",  .", "Earlier and later"],
+    ["0", "The whole session"],
+    ["← →", "Move the cursor on a focused chart"],
+  ]],
   ["Everywhere", [
     ["D", "Dark or light"],
     ["?", "This list"],

@@ -6,7 +6,9 @@ import { Disconnected } from "@/components/common/notice";
 import { Card, Command, EmptyState, ErrorState, Segmented, Skeleton } from "@/components/ui";
 import type { Source, Sources } from "@/lib/api";
 import { useApi } from "@/lib/history/use-api";
+import { familiesOf } from "@/lib/sources/families";
 import { type Health, HEALTH, healthOf } from "@/lib/sources/health";
+import { FamilyCard } from "./family-card";
 import { SourceCard } from "./source-card";
 import { useTicks } from "./use-ticks";
 
@@ -34,7 +36,13 @@ export function SourcesPage() {
       {data && data.sources.length === 0 && <Card><Nothing session={data.session} /></Card>}
       {data && data.sources.length > 0 && sources.length === 0 && <Card><EmptyState icon={SearchX} title={choice === "up" ? "No source is up" : "Nothing needs attention"} /></Card>}
       <div className="grid grid-cols-1 items-start gap-4 md:grid-cols-2 xl:grid-cols-3">
-        {sources.map((source) => <SourceCard key={`${source.source} ${source.dev ?? ""} ${source.stream}`} source={source} since={since} away={failure !== null} />)}
+        {familiesOf(sources).map(({ key, members }) =>
+          members.length === 1 ? (
+            <SourceCard key={key} source={members[0]!} since={since} away={failure !== null} />
+          ) : (
+            <FamilyCard key={key} members={members} since={since} away={failure !== null} />
+          ),
+        )}
       </div>
     </div>
   );

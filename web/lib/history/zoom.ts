@@ -27,3 +27,14 @@ export function within(range: { from: number; to: number }, whole: { from: numbe
   if (to <= from || (from <= whole.from && to >= whole.to)) return null;
   return { from, to };
 }
+
+const SHARE = 0.25;
+
+/** What a key does to the stretch that is shown; undefined for a key that does nothing. */
+export function rangeOfKey(key: string, range: Range, whole: { from: number; to: number }): Range | undefined {
+  if (key === "+" || key === "=") return scaled(range, whole, 0.5);
+  if (key === "-") return scaled(range, whole, 2);
+  if (key === "<" || key === ",") return moved(range, whole, -SHARE);
+  if (key === ">" || key === ".") return moved(range, whole, SHARE);
+  return key === "0" ? null : undefined;
+}

@@ -7,7 +7,7 @@ import type { Hello, Live, Pair, State } from "../api";
 import { isThresholds, load, save, type Thresholds } from "../prefs";
 import { Connection, type Status } from "./connection";
 import * as m from "./model";
-import { type Figures, figuresOf, type Range, type View, viewOf } from "./view";
+import { type Figures, figuresOf, type Newest, newestOf, type Range, type View, viewOf } from "./view";
 
 export const WINDOWS_MS = [30_000, 60_000, 300_000, 900_000] as const;
 export type WindowMs = (typeof WINDOWS_MS)[number];
@@ -44,6 +44,8 @@ interface LiveState {
   held: Range | null;
   cursor: number | null;
   view: View | null;
+  /** Of the view; while the page runs it is there with its batch, before anything is drawn or worked out. */
+  newest: Newest | null;
   figures: Figures | null;
   announcement: Announcement;
 }
@@ -65,6 +67,7 @@ export const useLive = create<LiveState>()(() => ({
   held: null,
   cursor: null,
   view: null,
+  newest: null,
   figures: null,
   announcement: { text: "", turn: 0 },
 }));
@@ -125,7 +128,7 @@ function pace(): number {
 function draw(now: number): void {
   const shown = range();
   if (!shown) {
-    if (get().view) set({ view: null, figures: null });
+    if (get().view) set({ view: null, newest: null, figures: null });
     return;
   }
   const view = viewOf(model, shown);
@@ -136,6 +139,7 @@ function draw(now: number): void {
   }
   set({
     view,
+    newest: newestOf(view.lat, view.power),
     waiting: m.waiting(model),
     resetWhilePaused: model.frozen?.reset ?? false,
     ...(due ? { figures: figuresOf(view) } : {}),
@@ -155,6 +159,13 @@ function tick(now: number): void {
 
 function redraw(): void {
   stale = true;
+}
+
+/** Show what has just come as the current values, if the page runs: the figures of the window take longer. */
+function showNewest(): void {
+  const { view, zoom, held } = get();
+  if (!view || zoom || held || model.frozen) return;
+  set({ newest: newestOf(model.frames.column("lat"), model.frames.column("power")) });
 }
 
 function greeted(hello: Hello, before: string | null): void {
@@ -183,7 +194,8 @@ function heard(event: m.StreamEvent): void {
   else if (event.type === "end") {
     set({ ended: event.data.reason });
     announce("The session has ended.");
-  } else if (model.pair !== get().pair) set({ pair: model.pair });
+  } else if (event.type === "frames") showNewest();
+  if (model.pair !== get().pair) set({ pair: model.pair });
 }
 
 function polled(live: Live): void {
@@ -191,6 +203,7 @@ function polled(live: Live): void {
   m.applyLive(model, live);
   if (live.hello) greeted(live.hello, session);
   told(live.state);
+  showNewest();
   if (model.pair !== get().pair) set({ pair: model.pair });
 }
 
@@ -227,7 +240,7 @@ export function start(): () => void {
     model = m.emptyModel(model.pair);
     serverNow = null;
     stale = true;
-    set({ view: null, figures: null, hello: null, state: null, zoom: null, paused: false, waiting: 0, cursor: null, status: { kind: "connecting" }, lost_at: null });
+    set({ view: null, newest: null, figures: null, hello: null, state: null, zoom: null, paused: false, waiting: 0, cursor: null, status: { kind: "connecting" }, lost_at: null });
   };
 }
 

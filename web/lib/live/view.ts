@@ -85,6 +85,18 @@ function bounds(times: Float64Array, range: Range): [number, number] {
   return [first, last];
 }
 
+/** The last frame of what is shown. */
+export interface Newest {
+  lat: Num;
+  power: Num;
+}
+
+/** Return the last of rows, null of none. */
+export function newestOf(lat: Float64Array, power: Float64Array): Newest | null {
+  const last = lat.length - 1;
+  return last < 0 ? null : { lat: real(lat[last]!), power: real(power[last]!) };
+}
+
 /** One figure of a card: its value, from how many readings, where it is going. */
 export interface Figure {
   value: Num;
@@ -98,7 +110,6 @@ export interface Figure {
 export interface Figures {
   /** The view that the figures are of. */
   of: View;
-  current: Figure;
   min: Figure;
   max: Figure;
   mean: Figure;
@@ -159,15 +170,12 @@ function figure({ whole, halves, thin }: Parts, measure: Measure): Figure {
 /** Return every figure of a view. */
 export function figuresOf(view: View): Figures {
   const lat = orderedParts(view, view.lat);
-  const average = figure(lat, stats.mean);
-  const newest = view.lat.length ? real(view.lat[view.lat.length - 1]!) : null;
   const energies = stats.summary(stats.sorted(view.energy));
   return {
     of: view,
-    current: { ...average, value: newest, trend: newest === null || average.value === null ? null : newest - average.value },
     min: figure(lat, (ordered) => ordered[0] ?? NaN),
     max: figure(lat, (ordered) => ordered[ordered.length - 1] ?? NaN),
-    mean: average,
+    mean: figure(lat, stats.mean),
     p95: figure(lat, (ordered) => stats.percentile(ordered, 95)),
     p99: figure(lat, (ordered) => stats.percentile(ordered, 99)),
     power: figure(parts(view, view.power), stats.mean),

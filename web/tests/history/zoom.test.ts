@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { NARROWEST_MS, moved, scaled, within } from "@/lib/history/zoom";
+import { NARROWEST_MS, moved, rangeOfKey, scaled, within } from "@/lib/history/zoom";
 
 const whole = { from: 1000, to: 2000 };
 
@@ -24,6 +24,14 @@ describe("zoom", () => {
     expect(moved({ from: 1020, to: 1220 }, whole, -0.25)).toEqual({ from: 1000, to: 1200 });
     expect(moved({ from: 1790, to: 1990 }, whole, 0.25)).toEqual({ from: 1800, to: 2000 });
     expect(moved(null, whole, 0.25)).toBeNull();
+  });
+
+  it("by keys goes in and out, earlier and later, and lets all others be", () => {
+    const range = { from: 1400, to: 1600 };
+    expect(["+", "=", "-"].map((key) => rangeOfKey(key, range, whole))).toEqual([{ from: 1450, to: 1550 }, { from: 1450, to: 1550 }, { from: 1300, to: 1700 }]);
+    expect([",", "."].map((key) => rangeOfKey(key, range, whole))).toEqual([{ from: 1350, to: 1550 }, { from: 1450, to: 1650 }]);
+    expect(rangeOfKey("0", range, whole)).toBeNull();
+    expect(rangeOfKey("x", range, whole)).toBeUndefined();
   });
 
   it("outside the session is the whole session", () => {

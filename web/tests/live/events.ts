@@ -49,5 +49,5 @@ export function drops(at: number[], reason = "lost"): StreamEvent {
 }
 
 export function state(part: Partial<State> = {}): State {
-  return { now_ms: 0, newest_ms: null, lag_ms: null, muxd: "live", power_source: null, power_now_w: null, dropped: {}, temp_c: null, ...part };
+  return { now_ms: 0, newest_ms: null, lag_ms: null, muxd: "live", power_source: null, power_now_w: null, dropped: {}, dropped_since_ms: null, temp_c: null, ...part };
 }

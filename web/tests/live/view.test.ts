@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { csvName, csvOf, field } from "@/lib/live/csv";
 import * as m from "@/lib/live/model";
-import { absentPower, figuresOf, gapLimit, gapsOf, viewOf } from "@/lib/live/view";
+import { absentPower, figuresOf, gapLimit, gapsOf, newestOf, viewOf } from "@/lib/live/view";
 import { drops, frames, hello } from "./events";
 
 function model(...events: m.StreamEvent[]): m.Model {
@@ -20,14 +20,18 @@ describe("a window", () => {
   });
   it("with one point has figures and no trend, gap or curve made up", () => {
     const figures = figuresOf(viewOf(model(frames([100])), { from: 0, to: 60_000 }));
-    expect(figures.current).toMatchObject({ value: 10.1, n: 1, trend: 0 });
     expect(figures.p99).toMatchObject({ value: 10.1, n: 1, trend: null });
     expect(figures.correlation).toBeNaN();
     expect(figures.of.gaps).toEqual([]);
   });
+  it("has the newest frame's values, absent ones as absent", () => {
+    const view = viewOf(model(frames([100, 200], { power_w: [246.2, null] })), { from: 0, to: 9999 });
+    expect(newestOf(view.lat, view.power)).toEqual({ lat: 10.2, power: null });
+    expect(newestOf(view.lat.subarray(0, 0), view.power.subarray(0, 0))).toBeNull();
+  });
   it("with none says absent, not zero", () => {
     const figures = figuresOf(viewOf(model(), { from: 0, to: 1 }));
-    for (const name of ["current", "min", "max", "mean", "p95", "p99", "power", "energy"] as const) {
+    for (const name of ["min", "max", "mean", "p95", "p99", "power", "energy"] as const) {
       expect(figures[name]).toMatchObject({ value: null, n: 0, trend: null });
     }
     expect(figures.latencies).toBeNull();
@@ -42,7 +46,6 @@ describe("figures", () => {
     expect(figures.max.value).toBeCloseTo(19.9, 12);
     expect(figures.mean.value).toBeCloseTo(14.95, 12);
     expect(figures.p95.value).toBeCloseTo(19.405, 12);
-    expect(figures.current.value).toBeCloseTo(19.9, 12);
     expect(figures.mean.trend).toBeCloseTo(5, 6);
     expect(figures.energy_total).toBeCloseTo(200, 9);
   });
