@@ -1,4 +1,4 @@
-"""``python -m benchmarks [replay|whole|live|collectors|board|probe|stages|pistat|influx|viewers|vms]``."""
+"""``python -m benchmarks [WHAT ...]``: all of them by default, ``--help`` names them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 
 from benchmarks.board import board
 from benchmarks.collectors import collectors
+from benchmarks.history import DAY, history
 from benchmarks.influx import influx
 from benchmarks.live import live
 from benchmarks.measure import machine
@@ -20,17 +21,18 @@ from benchmarks.viewers import viewers
 from benchmarks.vms import vms
 from benchmarks.whole import whole
 
+FRAMES = 1_000_000
+
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    what = "replay, whole, live, collectors, board, probe, stages, pistat, influx, viewers, vms (default: all)"
+    what = "replay, whole, live, collectors, board, probe, stages, pistat, influx, viewers, history, vms (default: all)"
     p.add_argument("what", nargs="*", help=what)
     p.add_argument("--json", action="store_true", help="print the figures as JSON instead of tables")
     p.add_argument(
         "--frames",
         type=int,
-        default=1_000_000,
-        help="replay, whole, influx: frames of the recording (default: 1000000)",
+        help="replay, whole, influx, history: frames of the recording (default: 1000000, history a day)",
     )
     p.add_argument(
         "--rounds", type=int, default=3, help="replay, whole, influx: runs of each program, in turn (default: 3)"
@@ -45,16 +47,17 @@ def main(argv: list[str] | None = None) -> int:
     p = parser()
     args = p.parse_args(argv)
     benchmarks = {
-        "replay": lambda: [replay(args.frames, args.rounds)],
-        "whole": lambda: [whole(args.frames, args.rounds)],
+        "replay": lambda: [replay(args.frames or FRAMES, args.rounds)],
+        "whole": lambda: [whole(args.frames or FRAMES, args.rounds)],
         "live": lambda: live(args.seconds),
         "collectors": lambda: collectors(args.seconds),
         "board": lambda: board(args.seconds),
         "stages": lambda: stages(args.seconds),
         "probe": lambda: probe(args.seconds),
         "pistat": lambda: pistat(args.seconds),
-        "influx": lambda: [influx(args.frames, args.rounds)],
+        "influx": lambda: [influx(args.frames or FRAMES, args.rounds)],
         "viewers": lambda: viewers(args.seconds),
+        "history": lambda: history(args.frames or DAY),
         "vms": lambda: vms(args.seconds),
     }
     unknown = [what for what in args.what if what not in benchmarks]

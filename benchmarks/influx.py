@@ -195,7 +195,7 @@ def _section(used: list[tuple[tuple[Used, float], tuple[Used, float]]], facts: d
         f"{facts['lines']:,} lines ({facts['mib']:.0f} MiB) of {facts['frames']:,} frames, each time into a new "
         f"database of the same InfluxDB 1; counts and sums of both are compared. {facts['rounds']} rounds, in turn: "
         "median (least to greatest).",
-        "muxd reads and decodes the log, makes the lines, compresses them, and saves its cursor after each batch; "
+        "muxd reads and decodes the log, makes the lines, compresses them, and saves its cursors once a second; "
         "`influx -import` sends lines that are ready, uncompressed, 5,000 at a time.",
     ]
     header = ["program", "wall s", "k lines/s", "CPU s", "server's CPU s", "peak MiB"]

@@ -26,6 +26,7 @@ MODULES = {
     "vmstatd": "vmstatd",
     "muxd": "muxd",
     "cx_exporter": "cx_exporter",
+    "webd": "webd",
 }
 COLLECTORS = (
     "telemetryd",

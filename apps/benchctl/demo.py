@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchctl.children import Crew
-from benchctl.exports import Export, export, session_options
+from benchctl.dashboard import Dashboard, can_serve, check_web_port
+from benchctl.exports import Export, export, root_options, session_options
 from benchctl.live import LiveStatus, StatusLine
 from benchctl.ports import check_port, moved
 from benchctl.recording import Recording
@@ -41,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     p = cli.parser("benchctl demo", "Run collectors with simulated devices, and muxd.", EXAMPLES)
     p.add_argument("--duration", type=_seconds, metavar="SECONDS", help="stop after this (default: at Ctrl-C)")
     p.add_argument("--port-offset", type=int, default=0, metavar="N", help="move all ports by N")
+    p.add_argument("--no-web", action="store_true", help="leave the dashboard out")
     p.add_argument("--yuan", action="store_true", help="add the second simulated capture, a flow of its own")
     p.add_argument("--sample", action="store_true", help="work on the recorded sample session instead")
     return p
@@ -84,26 +86,49 @@ def repository() -> Path:
 def _run_live(args: argparse.Namespace, context: Context) -> int:
     bind = moved(context.config.prometheus.bind, args.port_offset)
     check_port(bind, "--port-offset N moves all ports of the demo")
+    web_bind = _web_bind(args, context)
     with StopRequests() as stop:
         general = context.config.general
         digest = context.loaded.digest
         session = new_session(context.data_root, args.session, node=general.node_name, config_digest=digest)
-        with Crew(session.state) as crew:
-            options = session_options(context.data_root, session.name, args.config)
+        options = session_options(context.data_root, session.name, args.config)
+        with Crew(session.state) as viewers, Crew(session.state) as crew:
             recording = Recording(session, crew, options)
             recording.start_mux([PAIR], bind, SINKS)
-            for name in METERS:
-                recording.start_collector(name, ["--simulate"])
-            recording.wait_for_streams(METERS_S, stop)  # so that the first frame has the power of the whole board
-            for name in (*CAPTURES[:1], *(CAPTURES[1:] if args.yuan else ())):
-                recording.start_collector(name, ["--simulate"])
+            dashboard = Dashboard(viewers, web_bind, root_options(context.data_root, args.config)) if web_bind else None
+            _start_simulators(recording, CAPTURES if args.yuan else CAPTURES[:1], stop)
+            if dashboard:
+                dashboard.say_where(stop)
             _say_where(recording, bind)
             _watch(recording, args.duration, stop)
             print("stopping", file=sys.stderr)
-            recording.stop_collectors(CAPTURES)
-            time.sleep(METERS_ON_S)  # so that the last frame, too, lies between two samples
-            recording.finish(stop)
+            _stop(recording, stop)
+            if dashboard:
+                recording.problems += dashboard.stop()
         return _conclude(recording, options, interrupted=bool(stop))
+
+
+def _web_bind(args: argparse.Namespace, context: Context) -> str | None:
+    """Return where the dashboard shall be, None for nowhere. Raises Fault when the port is taken."""
+    if args.no_web or not can_serve():
+        return None
+    bind = moved(context.config.web.bind, args.port_offset)
+    check_web_port(bind)
+    return bind
+
+
+def _start_simulators(recording: Recording, captures: Sequence[str], stop: StopRequests) -> None:
+    for name in METERS:
+        recording.start_collector(name, ["--simulate"])
+    recording.wait_for_streams(METERS_S, stop)  # so that the first frame has the power of the whole board
+    for name in captures:
+        recording.start_collector(name, ["--simulate"])
+
+
+def _stop(recording: Recording, stop: StopRequests) -> None:
+    recording.stop_collectors(CAPTURES)
+    time.sleep(METERS_ON_S)  # so that the last frame, too, lies between two samples
+    recording.finish(stop)
 
 
 def _say_where(recording: Recording, bind: str) -> None:

@@ -15,7 +15,12 @@ LAST_LINES = 5
 
 def session_options(data_root: Path, name: str, config: Path | None = None) -> list[str]:
     """Return the options by which every program finds a session."""
-    found = ["--data-root", str(data_root), "--session", name]
+    return [*root_options(data_root, config), "--session", name]
+
+
+def root_options(data_root: Path, config: Path | None = None) -> list[str]:
+    """Return the options by which every program finds the sessions."""
+    found = ["--data-root", str(data_root)]
     return found if config is None else [*found, "--config", str(config)]
 
 

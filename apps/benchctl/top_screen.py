@@ -230,6 +230,8 @@ def _mux(muxd: MuxRow) -> Text:
 def _sink(sink: SinkStatus) -> Text:
     if sink.problem:
         return Text.assemble((f"{sink.sink}  ", "bold"), (printable(sink.problem), _BAD))
+    if not sink.behind_bytes:
+        return Text.assemble((f"{sink.sink}  ", "bold"), ("nothing stored yet", _WARN))
     behind = [n for n in sink.behind_bytes.values() if n != 0]
     if not behind:
         return Text.assemble((f"{sink.sink}  ", "bold"), ("up to date", _GOOD))

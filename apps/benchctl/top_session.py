@@ -92,6 +92,7 @@ class SessionFollower:
     def __init__(self, session: Session, config: Config) -> None:
         self.session = session
         self._cuts = [member.partition(":") for cut in config.mux.power_sources for member in cut]
+        self._sinks = config.sinks.enabled
         self._streams: dict[Path, StreamFollower] = {}
         self._latency = Follower(session, None, tell=lambda text: None)
         self._rows: deque[Aligned] | None = None
@@ -129,7 +130,7 @@ class SessionFollower:
             sources=sources,
             vms=list(self._machines(now_ns)),
             muxd=self._muxd(status, checkpoint, None if last_ns is None else (now_ns - last_ns) / NS),
-            sinks=list(sink_statuses(self.session, checkpoint)),
+            sinks=sink_statuses(self.session, checkpoint, self._sinks),
         )
 
     def _poll(self) -> None:

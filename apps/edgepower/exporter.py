@@ -7,10 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from benchlab.config_schema import EdgePower
-from benchlab.daemon import Daemon, Source
-from benchlab.daemon.worker import Clock
 from benchlab.httpd import Answer, HttpServer, Request
-from benchlab.recording import Collector
 from edgepower.access import TOKEN, Access
 from edgepower.central import Central
 from edgepower.collectors import Options, get_collectors
@@ -62,19 +59,6 @@ class Exporter:
                 if not self._is_to_go_on:
                     return code
 
-    def unrecorded(self, collector: Collector, sources: Sequence[Source], clock: Clock) -> int:
-        """Sample until stopped, recording nothing, and return the exit code."""
-        return Daemon(
-            collector.name,
-            sources,
-            Unrecorded(),
-            clock,
-            self.config.settings.interval_s,
-            deadline_s=collector.deadline_s,
-            stop=self.stop,
-            goes_on=self.goes_on,
-        ).run()
-
     def _begin_anew(self) -> None:
         self._is_to_go_on = True
         self.stop.set()
@@ -117,19 +101,3 @@ class Exporter:
 
     def _metrics(self, request: Request) -> Answer:
         return Answer(self.live.render(self.config.settings, str(self.config.path)), CONTENT_TYPE)
-
-
-class Unrecorded:
-    """Stands for the log where nothing is recorded."""
-
-    def start(self, fields: object) -> None:
-        """Write nothing."""
-
-    def write(self, events: object) -> None:
-        """Write nothing."""
-
-    def tick(self) -> None:
-        """Do nothing."""
-
-    def stop(self) -> None:
-        """Do nothing."""

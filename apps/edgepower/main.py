@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import edgepower.plain_http  # noqa: F401  # goes before all else that speaks HTTP
 from benchlab import cli
-from benchlab.clock import SessionClock, boottime_ns, wall_ns
+from benchlab.clock import SessionClock
 from benchlab.daemon import Source
-from benchlab.recording import Collector, collect, select
+from benchlab.recording import Collector, collect
 from benchlab.sim import SEED, LoadModel
 from edgepower.collectors import Options
 from edgepower.exporter import Exporter
@@ -39,21 +39,17 @@ def main(argv: list[str] | None = None) -> int:
     def sources(clock: SessionClock, starts_ns: int) -> Sequence[Source]:
         return exporter.sources(Options(args.root, clock.now_ns, config.settings.interval_s, load), args.once)
 
-    def record() -> int:
+    def sample() -> int:
         period_s = config.settings.interval_s
-        return collect(COLLECTOR, args, ctx, period_s, sources, stop=exporter.stop, goes_on=exporter.goes_on)
-
-    def show_only() -> int:
-        clock = SessionClock(wall_ns() - boottime_ns())
-        chosen = select(sources(clock, 0), args.source)
-        return exporter.unrecorded(COLLECTOR, chosen, clock)
+        records, goes_on = not args.no_record, exporter.goes_on
+        return collect(COLLECTOR, args, ctx, period_s, sources, records=records, stop=exporter.stop, goes_on=goes_on)
 
     if args.once:
         try:
-            return record()
+            return sample()
         finally:
             exporter.release()
-    return exporter.run(keys, show_only if args.no_record else record)
+    return exporter.run(keys, sample)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,7 +20,7 @@ from pimon.api.options import add_options, overrides
 from pimon.api.server import Server, serve
 from pimon.battery import EXPECTED, meter_of
 from pimon.sampler import Options, sampler_of
-from pimon.sources import sources_of
+from pimon.sources import SYSTEM, sources_of
 from pimon.supplies import NONE
 
 COLLECTOR = Collector("pimon", "pimon", disorder_ms=50, deadline_s=5.0)
@@ -29,6 +29,7 @@ EXAMPLES = """\
   pimon                                     record this host every 5 s, serve the API on :8585
   pimon --power-supply BAT0 --top-procs 20
   pimon --power-supply ina219@1:0x42        a UPS HAT whose chip no driver has
+  pimon --no-record                         serve the API, write nothing
   pimon --once --json                       show one tick, record nothing
   pimon --simulate --session dev            a made-up Pi on a battery, under workloads
   pimon --db telemetry.db --interval 5      the stand-alone logger: no session, only an SQLite file"""
@@ -36,7 +37,10 @@ EXAMPLES = """\
 
 def agent(argv: list[str] | None = None) -> int:
     """Run pimon as its command line says. Raises Fault."""
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.no_record and args.no_api:
+        parser.error("found --no-record and --no-api together, expected one of them: there would be nothing to do")
     own = {
         "pimon.interval_s": (args.interval, "--interval"),
         "pimon.top_procs": (args.top_procs, "--top-procs"),
@@ -53,10 +57,12 @@ def agent(argv: list[str] | None = None) -> int:
         has_battery = config.power_supply != NONE
         if server is None:
             return sources_of(sampler, clock.now_ns, config.interval_s, has_battery)
-        return sources_of(sampler, clock.now_ns, config.interval_s, has_battery, server.offer)
+        found = sources_of(sampler, clock.now_ns, config.interval_s, has_battery, server.offer)
+        # the API shows no battery, and takes the processes only when it is asked for them
+        return [source for source in found if source.name == SYSTEM] if args.no_record else found
 
     try:
-        return collect(COLLECTOR, args, ctx, config.interval_s, sources)
+        return collect(COLLECTOR, args, ctx, config.interval_s, sources, records=not args.no_record)
     finally:
         if server is not None:
             server.close()
@@ -99,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--top-procs", type=int, metavar="N", help="so many processes (default: 10)")
     p.add_argument("--power-supply", metavar="NAME", help=f"the battery: {EXPECTED} (default: auto)")
     p.add_argument("--command-lines", action="store_true", help="record them too; they may hold secrets")
+    p.add_argument("--no-record", action="store_true", help="serve only: no session, no raw/pimon.jsonl")
     p.add_argument("--seed", type=int, default=SEED, metavar="N", help=f"with --simulate (default: {SEED})")
     add_options(p)
     return p

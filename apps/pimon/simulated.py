@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchlab.daemon import Absent
 from benchlab.sim import LOAD_STEP_S, NS, SEED, Chance, LoadModel
@@ -43,7 +43,7 @@ _INNER_OHMS = 0.06
 _SLOWEST_MHZ, _FASTEST_MHZ = 600, 1800
 _GIB = 1 << 30
 _MEMORY_B = 4 * _GIB
-_MODEL = "Raspberry Pi 4 Model B (simulated)"
+_HARDWARE = Hardware("Raspberry Pi 4 Model B (simulated)", "100000005eed5eed", "Mar 17 2025 15:37:00 (simulated)")
 _BACKGROUND = (("systemd", 0.1), ("pimon", 0.3), ("Xorg", 1.4), ("wpa_supplicant", 0.1), ("kworker/0:1", 0.2))
 
 
@@ -89,7 +89,7 @@ class SimulatedSampler:
     @property
     def hardware(self) -> Hardware:
         """What it says it is."""
-        return Hardware(_MODEL)
+        return _HARDWARE
 
     def work(self, ts_ns: int) -> Work:
         """Return the kind of work at a time."""
@@ -151,10 +151,10 @@ class SimulatedSampler:
             gpu_temp_c=temp_c,
             gpu_mem_b=76 << 20,
             arm_mem_b=948 << 20,
-            clocks=(Clock("arm", mhz * 10**6), Clock("core", 500_000_992), Clock("v3d", work.v3d_mhz * 10**6)),
+            clocks=self._clocks(mhz, work),
             voltages=(Voltage("core", round(0.80 + 0.08 * mhz / _FASTEST_MHZ, 4)),),
             throttled_flags=0,
-            interfaces=(self._interface(ts_ns),),
+            interfaces=(self._cable(ts_ns), self._radio(ts_ns)),
             connections=6,
             usb_devices=3,
             governor="ondemand",
@@ -232,12 +232,22 @@ class SimulatedSampler:
     def _load_average(self, ts_ns: int, tau_s: float) -> float:
         return round(CORES * self._load.heat(ts_ns, tau_s), 2)
 
-    def _interface(self, ts_ns: int) -> Interface:
-        rx, tx = self._counted(ts_ns, 2e3, 3e5), self._counted(ts_ns, 1e3, 4e4)
-        rx_b_s, tx_b_s = self._load.power_w(ts_ns, 2e3, 3e5), self._load.power_w(ts_ns, 1e3, 4e4)
+    def _clocks(self, mhz: int, work: Work) -> tuple[Clock, ...]:
+        told_hz = {"arm": mhz * 10**6, "core": 500_000_992, "v3d": work.v3d_mhz * 10**6, "sdram": 400_000_000}
+        return tuple(Clock(name, freq_hz) for name, freq_hz in told_hz.items())
+
+    def _cable(self, ts_ns: int) -> Interface:
+        return self._interface(ts_ns, "eth0", (20.0, 2e3), (10.0, 1e3))
+
+    def _radio(self, ts_ns: int) -> Interface:
         signal_dbm = -55.0 + round(2.0 * self._chance.normal(ts_ns // NS, 2))
-        rates = (round(rx_b_s, 2), round(tx_b_s, 2))
-        return Interface("wlan0", rx, tx, rx // 900, tx // 300, 0, 0, 0, 0, *rates, signal_dbm)
+        return replace(self._interface(ts_ns, "wlan0", (2e3, 3e5), (1e3, 4e4)), signal_dbm=signal_dbm)
+
+    def _interface(self, ts_ns: int, name: str, rx: tuple[float, float], tx: tuple[float, float]) -> Interface:
+        """Return what it carries, which is so much in bytes a second when idle, and when the load is full."""
+        rx_bytes, tx_bytes = self._counted(ts_ns, *rx), self._counted(ts_ns, *tx)
+        rates = [round(self._load.power_w(ts_ns, *span), 2) for span in (rx, tx)]
+        return Interface(name, rx_bytes, tx_bytes, rx_bytes // 900, tx_bytes // 300, 0, 0, 0, 0, *rates)
 
     def _disk(self, ts_ns: int) -> Disk:
         read_b, write_b = self._counted(ts_ns, 1e3, 2e5), self._counted(ts_ns, 4e3, 9e4)

@@ -8,7 +8,7 @@ from benchlab.daemon import Reading
 from benchlab.event import META, Scalar, Value
 from vmstatd.decode import Counters, Sample, decode
 from vmstatd.features import Point, features
-from vmstatd.memory import used_kb
+from vmstatd.memory import BALLOON, used_kb
 from vmstatd.policy import Policy
 from vmstatd.poller import Found
 from vmstatd.rates import rates
@@ -45,6 +45,8 @@ class Guest:
         self._found: Found | None = None
         self._sample = Sample()
         self._point: Point | None = None
+        self._used_from = (-1, "")
+        self._rss_run = -1
 
     @property
     def is_running(self) -> bool:
@@ -77,7 +79,11 @@ class Guest:
         values: Mapping[str, int] = sample.values
         if found.vmid < 0:  # whatever counters it has are those of no run
             return kv | {name: values[name] for name in _SIZES if name in values}
-        if (used := used_kb(values, now_s, self._fresh_s)) is not None:
+        if "rss_kb" in values:
+            self._rss_run = found.vmid
+        used = used_kb(values, now_s, self._fresh_s)
+        # a machine that is busy is half told: then the balloon's size is not what is used
+        if used is not None and not (used[1] == BALLOON and self._rss_run == found.vmid):
             kv["memory_used_kb"], kv["memory_used_from"] = used
         kv |= {name: values[name] for name in _WHOLE if name in values}
         kv |= _sums(sample.vcpus.values(), "vcpu_", ("wait_ns", "delay_ns"))
@@ -102,13 +108,12 @@ class Guest:
         return rates(self._sample, sample, (now.ts_ns - before.ts_ns) / 1e9) | features(before, now)
 
     def _source_changed(self, found: Found, kv: Mapping[str, Value]) -> Iterator[Reading]:
-        before, now = self._point, kv.get("memory_used_from")
-        if before is None or before.run != found.vmid or None in (before.memory_used_from, now):
+        now = kv.get("memory_used_from")
+        if not isinstance(now, str):
             return
-        if before.memory_used_from != now:
-            yield self._meta(
-                "memory_source_changed", found, found.ts_ns, {"before": str(before.memory_used_from), "now": str(now)}
-            )
+        (run, before), self._used_from = self._used_from, (found.vmid, now)
+        if run == found.vmid and before != now:
+            yield self._meta("memory_source_changed", found, found.ts_ns, {"before": before, "now": now})
 
     def _story(self, before: Found | None, found: Found, sample: Sample, is_new: bool) -> Iterator[Reading]:
         if before is None:

@@ -20,6 +20,7 @@ from webd import openapi, remarks, sources
 from webd.desk import Desk
 from webd.errors import Refusal, answer_error, answer_refusal
 from webd.history import routes as history
+from webd.history.shelf import Shelf
 from webd.live import routes as live
 from webd.live.hub import Hub
 from webd.pages import CHECKOUT, Pages
@@ -33,13 +34,14 @@ GZIP_LEVEL = 4
 def make_app(desk: Desk, access: Access | None = None, static_dir: Path = CHECKOUT) -> Starlette:
     """Return the dashboard and its API over the sessions of a desk; ``state.stop`` ends the open streams."""
     hub = Hub(desk)
+    shelf = Shelf()
     routes: list[BaseRoute] = [
         Route("/healthz", healthz),
         *live.routes(hub),
         *openapi.routes(),
         *sources.routes(desk),
         *remarks.routes(desk),
-        *history.routes(desk),
+        *history.routes(desk, shelf),
         *vms.routes(desk),
     ]
     handlers: dict[Any, Callable[..., Any]] = {
@@ -54,7 +56,7 @@ def make_app(desk: Desk, access: Access | None = None, static_dir: Path = CHECKO
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with hub.running():
+        async with hub.running(), shelf.keeping(desk.current):
             yield
 
     app = Starlette(routes=routes, middleware=before, exception_handlers=handlers, lifespan=lifespan)

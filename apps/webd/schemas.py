@@ -56,7 +56,10 @@ _STATE = {
     "power_source": MAYBE_TEXT,
     "power_now_w": _of(["number", "null"], "Watts of the newest row that has any; null when that is older than 5 s."),
     "temp_c": MAYBE_NUMBER,
-    "dropped": _of("object", "Dropped frames by pair, as far as the stream knows.", additionalProperties=COUNT),
+    "dropped": _of("object", "Dropped frames by pair since ``dropped_since_ms``.", additionalProperties=COUNT),
+    "dropped_since_ms": _of(
+        ["number", "null"], "From when on dropped frames are counted; null where that is the session's beginning."
+    ),
 }
 _HELLO = {
     "session": MAYBE_TEXT,

@@ -1,4 +1,4 @@
-"""What every collector does once it knows its sources: show one sample of each, or record until stopped."""
+"""What every collector does once it knows its sources: show one sample of each, or go on until stopped."""
 
 from __future__ import annotations
 
@@ -43,12 +43,14 @@ def collect(
     period_s: float,
     make_sources: MakeSources,
     *,
+    records: bool = True,
     stop: threading.Event | None = None,
     goes_on: Callable[[], bool] = lambda: False,
 ) -> int:
     """Run a collector as its command line says and return the exit code. Raises Fault.
 
-    ``stop`` ends the recording as a signal does; ``goes_on`` is the daemon's.
+    Unless it ``records``, it samples for what else looks at its sources, and makes no session. ``stop`` ends it as a
+    signal does; ``goes_on`` is the daemon's.
     """
     now = SessionClock(clock.wall_ns() - clock.boottime_ns())
     # built even if they are not used: a wrong --source is refused before a session is made
@@ -56,7 +58,13 @@ def collect(
     if args.once:
         rate_s = collector.once_rate_s
         return once(sources, now, args.json, sys.stdout, rate_s=rate_s, deadline_s=rate_s + 5.0)
-    daemon = _recorder(collector, args, ctx, period_s, make_sources, stop, goes_on)
+    if records:
+        daemon = _recorder(collector, args, ctx, period_s, make_sources, stop, goes_on)
+    else:
+        deadline_s = collector.deadline_s
+        daemon = Daemon(
+            collector.name, sources, _Unrecorded(), now, period_s, deadline_s=deadline_s, stop=stop, goes_on=goes_on
+        )
     return daemon.run()
 
 
@@ -116,3 +124,19 @@ def _recorder(
         stop=stop,
         goes_on=goes_on,
     )
+
+
+class _Unrecorded:
+    """Stands for the log where nothing is recorded."""
+
+    def start(self, fields: object) -> None:
+        """Write nothing."""
+
+    def write(self, events: object) -> None:
+        """Write nothing."""
+
+    def tick(self) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """Do nothing."""

@@ -38,8 +38,6 @@ install_edge() {
 }
 
 uninstall_edge() {
-    stop_unit "$EDGE_UNIT"
-    take "/etc/systemd/system/$EDGE_UNIT"
-    ! has_systemd || systemctl daemon-reload
-    [[ ! -e $DEST$(edge_config_path) ]] || say "$DEST$(edge_config_path) is kept: delete it if it is no longer needed"
+    remove_unit "$EDGE_UNIT"
+    keep "$(edge_config_path)"
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchlab import config
@@ -258,6 +258,7 @@ def test_variables_of_other_programs_are_left_alone(home: Path) -> None:
     assert set(loaded.origin.values()) == {"default"}
 
 
+@settings(deadline=None)
 @given(st.sets(st.sampled_from(KEYS)), st.sets(st.sampled_from(KEYS)), st.sets(st.sampled_from(KEYS)))
 def test_flag_before_environment_before_file_before_default(
     tmp_path_factory: pytest.TempPathFactory, in_file: set[str], in_env: set[str], in_flags: set[str]

@@ -115,6 +115,7 @@ def test_sinks_and_muxd_tell_how_far_they_are_behind() -> None:
     assert "2.0 KiB unread, last pair 0.4 s ago" in line_of(found, "muxd  ")
     assert line_of(found, "sqlite") == "sqlite  up to date"
     assert line_of(found, "influx") == "influx  4.0 KiB behind"
+    assert line_of(shown(snapshot(sinks=[SinkStatus("influx")])), "influx") == "influx  nothing stored yet"
     anew = snapshot(sinks=[SinkStatus("sqlite", {"latency.jsonl": None})])
     assert line_of(shown(anew), "sqlite") == "sqlite  begins anew"
 

@@ -10,9 +10,11 @@ import pytest
 from benchlab import __version__
 from benchlab.cli import free_port
 from benchlab.daemon import Absent
+from benchlab.sim import NS, LoadModel
 from pimon.api.history import History
 from pimon.api.server import Server
 from pimon.api.stats import stats_of
+from pimon.simulated import SimulatedSampler
 from pimon.snapshot import Clock, Core, Hardware, Rail, SystemSample
 from support.pimon_api import HARDWARE, PI4, FakeSampler, get, served
 
@@ -88,6 +90,11 @@ def test_types_and_nesting_arrive_at_the_client(pi: Server) -> None:
     status, found = get(pi.port, "/stats")
     assert status == 200
     assert kinds(found) == kinds(EXAMPLE)
+
+
+def test_a_simulated_pi_answers_all_of_the_documented_form() -> None:
+    sampler = SimulatedSampler(LoadModel(), lambda: 1_763_800_600 * NS, 1_763_800_000 * NS, 10)
+    assert kinds(stats_of(sampler.system(), sampler.hardware, 1.0)) == kinds(EXAMPLE)
 
 
 def test_a_host_that_tells_nothing_has_nulls_and_empty_objects_and_never_a_zero() -> None:

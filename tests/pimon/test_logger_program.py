@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.logger_databases import SCHEMAS, asked, original, sound
-from support.processes import until
+from support.processes import need_psutil_of_debian, until
 from support.tree import REPOSITORY, program_env
 
 PYTHON = "/usr/bin/python3"
@@ -24,12 +24,7 @@ Launch = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture(autouse=True)
 def psutil_of_debian() -> None:
-    done = subprocess.run([PYTHON, "-c", "import psutil"], capture_output=True)
-    if done.returncode:
-        message = "python3-psutil is not there; to run this test: sudo apt-get install -y python3-psutil"
-        if os.environ.get("CI"):
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
+    need_psutil_of_debian()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -72,6 +73,7 @@ def test_nothing_to_read_exits_4(run: Run, tmp_path: Path) -> None:
         (("--interval", "0"), 2, "--interval"),
         (("--top-procs", "0"), 2, "--top-procs"),
         (("--source", "pi.gpu"), 2, "expected one of pi.battery, pi.processes, pi.system"),
+        (("--no-record", "--no-api"), 2, "found --no-record and --no-api together"),
     ],
 )
 def test_wrong_word_is_one_clear_line(run: Run, flags: tuple[str, ...], code: int, said: str) -> None:
@@ -121,3 +123,31 @@ def test_api_shows_what_is_recorded_beside_it(start: Start, tmp_path: Path) -> N
     (begun,) = [row["kv"] for row in lines(path) if row["kv"].get("event") == "start"]
     assert begun["sources"][0]["serial"] == "100000004fe1a2b3"
     assert begun["disorder_ms"] == 50
+
+
+def test_without_recording_the_api_answers_and_nothing_is_written(start: Start, tmp_path: Path) -> None:
+    port, root = free_port(), str(pi(tmp_path / "pi", "pi4"))
+    words = ("--root", root, "--interval", "0.2", "--host", "127.0.0.1", "--port", str(port))
+    process = start("pimon", "--no-record", *words, "--data-root", str(tmp_path / "data"))
+
+    def asked(path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
+            return json.load(answer)
+
+    until(lambda: not _is_free(port))
+    until(lambda: len(asked("/metrics/history")["samples"]) >= 2)  # nobody asked for these
+    assert asked("/processes")["processes"] and round(asked("/stats")["cpu_temp"], 1) == 45.8
+    process.terminate()
+    code, _, err = ended(process)
+    assert code == 0, err
+    assert not (tmp_path / "data").exists()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_once_shows_all_of_a_tick_whatever_would_be_recorded(run: Run, tmp_path: Path) -> None:
+    done = run("pimon", "--once", "--json", "--no-record", "--root", str(pi(tmp_path / "pi", "pi4")))
+    assert (done.returncode, {row["source"] for row in rows(done.stdout)}) == (0, set(TICK))

@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PRESENT = ("bash", "dirname", "cat", "env", "grep")
 TOOLS = ("systemd-analyze", "unshare", "mount", "git", "python3", "gcc", "pkg-config", "cpio", "nsenter", "ip")
 SHELLS = ("groff", "zsh", "fish")
+PRODUCTION = ("debootstrap", "bwrap")
 VIRTUAL = ("libvirtd", "virtlogd", "qemu-system-x86_64", "busybox")
 SERVICES = (
     "prometheus",
@@ -22,7 +23,9 @@ SERVICES = (
     "influx",
     "victoria-metrics",
     "gst-launch-1.0",
+    "chromium",
     *VIRTUAL,
+    *PRODUCTION,
 )
 NOTES = '#!/usr/bin/env bash\necho "${0##*/} $*" >>"$NOTES"\n'
 

@@ -39,7 +39,7 @@ def test_no_file_names_what_belongs_to_a_machine(what: str) -> None:
 
 
 SCRIPTS = ["scripts/dev_run.sh", "scripts/test.sh", "scripts/install.sh", "scripts/uninstall.sh", ".ci/run"]
-SCRIPTS += ["scripts/setup_edge.sh"]
+SCRIPTS += ["scripts/setup_edge.sh", "scripts/install_service.sh"]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

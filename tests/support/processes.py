@@ -8,8 +8,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 Start = Callable[..., "subprocess.Popen[bytes]"]  # the fixtures start and run
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def need_psutil_of_debian() -> None:
+    """Skip the test where Debian's Python has no psutil; in CI that is a failure."""
+    if subprocess.run(["/usr/bin/python3", "-I", "-c", "import psutil"], capture_output=True).returncode == 0:
+        return
+    message = "python3-psutil is not there; to run this test: sudo apt-get install -y python3-psutil"
+    if os.environ.get("CI"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
 
 
 def survivors(data_root: Path) -> list[str]:

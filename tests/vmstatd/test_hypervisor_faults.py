@@ -122,7 +122,7 @@ def test_driver_that_tells_the_state_only_is_asked_machine_by_machine() -> None:
     libvirt = Libvirt(Machine("a", recorded("test")), Machine("off", {"state.state": 5}, -1))
     on, off = poller(libvirt).poll().found
     assert (on.stats["cpu.time"], on.stats["vcpu.current"], on.stats["balloon.rss"]) == (5_000_000_000, 2, 1 << 20)
-    assert off.stats == {"state.state": 5}
+    assert off.stats == {"state.state": 5, "vcpu.current": 2, "balloon.maximum": 8 << 20}
 
 
 def test_machine_that_vanishes_between_list_and_read_is_left_out() -> None:
@@ -208,3 +208,23 @@ def test_machine_in_quarantine_that_is_undefined_is_forgotten(stuck: Machine) ->
     libvirt.machines.remove(stuck)
     assert stuck.uuid not in polling.poll().listed
     assert stuck.uuid not in polling.quarantine
+
+
+def test_who_hangs_and_who_answers_again_is_told_even_if_the_poll_in_between_failed(stuck: Machine) -> None:
+    waits, stuck.waits = stuck.waits, None
+    libvirt = Libvirt(Machine("a", GUEST, 1), stuck)
+    polling = poller(libvirt)
+    polling.poll()
+    stuck.waits = waits
+    assert polling.poll().stuck
+    assert waits is not None
+    waits.set()
+    until(lambda: not libvirt._jobs)
+    libvirt.error = GONE
+    for _ in range(3):
+        with pytest.raises(Transient):
+            polling.poll()
+    libvirt.error = None
+    freed: dict[str, str] = {}
+    until(lambda: freed.update(polling.poll().freed) or freed)
+    assert freed == {stuck.uuid: "stuck"}

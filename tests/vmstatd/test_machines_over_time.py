@@ -150,6 +150,23 @@ def test_memory_taken_from_something_else_is_told_and_has_no_rate() -> None:
     assert bench.poll()[1]["a"]["memory_rate_kb_per_sec"] == 0.0
 
 
+def test_machine_that_is_busy_tells_half_and_its_balloon_is_not_taken_for_what_it_uses() -> None:
+    machine = Machine("a", GUEST)
+    bench = Bench(machine)
+    bench.poll()
+    machine.stats = recorded("stuck")
+    told, readings = bench.poll()
+    assert told == []
+    kv = readings["a"]
+    assert "memory_used_kb" not in kv and "memory_used_from" not in kv and "block_wr_bytes" not in kv
+    assert (kv["balloon_kb"], kv["cputime_ns"]) == (131_072, GUEST["cpu.time"])
+    machine.stats = dict(GUEST)
+    told, readings = bench.poll()
+    assert told == [] and readings["a"]["memory_used_from"] == "guest"
+    assert "memory_rate_kb_per_sec" not in readings["a"]
+    assert "memory_rate_kb_per_sec" in bench.poll()[1]["a"]
+
+
 def test_statistics_count_failed_polls_too() -> None:
     bench = Bench(Machine("a", GUEST), Machine("off", OFF, -1))
     (reading,) = StatisticsSource(bench.statistics).sample()

@@ -30,6 +30,7 @@ from webd.live import feed as feed_module
 from webd.live.cursor import parse
 from webd.live.hub import Hub
 from webd.live.stream import Wanted, _Viewer
+from webd.live.tail import Change, Tail
 
 Look = Callable[..., Viewer]
 
@@ -156,8 +157,11 @@ def test_session_deleted_while_it_is_looked_at_ends_with_its_reason(tmp_path: Pa
     session.aligned.joinpath("latency.jsonl").write_text(json.dumps(frame(START_NS, 10.0)) + "\n")
     viewer = look(webd, "?session=dev")
     until(lambda: viewer.rows.get(PAIR))
-    shutil.rmtree(session.dir)
+    trash = session.dir.with_name(".dev.deleting")
+    session.dir.rename(trash)  # as retentiond does
+    shutil.rmtree(trash)
     until(lambda: ("end", {"reason": "deleted"}) in viewer.seen)
+    assert viewer.rows[PAIR]  # what the page has stays
     until(lambda: viewer.status == 404)
     assert webd.answers()
 
@@ -219,6 +223,20 @@ def test_backfill_comes_in_pieces_and_no_more_of_it_than_was_asked(tmp_path: Pat
     assert len(part.rows[PAIR]) == 3001
 
 
+@pytest.mark.parametrize("minutes", [5, 60])
+def test_drops_are_counted_from_the_time_that_is_told(tmp_path: Path, start: Start, look: Look, minutes: int) -> None:
+    recording = Recording(tmp_path, "dev")
+    frames = steady(9000, step_ms=minutes * 60_000 / 9000)
+    drops = [drop(row["ts_aligned_ns"], frame=i) for i, row in enumerate(frames) if i % 9 == 0]
+    recording.aligned(sorted([*frames, *drops], key=lambda row: row["ts_aligned_ns"]))
+    viewer = look(Webd(start, tmp_path), "?session=dev")
+    until(lambda: viewer.status == 204)
+    state = next(content for name, content in viewer.seen if name == "state")
+    since_ms = state["dropped_since_ms"]
+    assert (since_ms is None) == (minutes == 5)  # what is older than the longest window is not read
+    assert state["dropped"] == {"ingress,encoded": sum(row["ts_aligned_ns"] / MS >= (since_ms or 0) for row in drops)}
+
+
 def test_pairs_are_told_apart_and_one_can_be_chosen(tmp_path: Path, start: Start, look: Look) -> None:
     other = ("encoded", "a,b")
     rows = [row for i in range(50) for row in (frame(START_NS + i * MS, 1.0 + i), frame(START_NS + i * MS, 2.0, other))]
@@ -267,6 +285,37 @@ def test_viewer_that_takes_nothing_is_cut_off_and_goes_on_from_where_it_was(
     told = [event for part in (*before, *after) for event in events(iter(part.splitlines(keepends=True)))]
     ats = [at for name, _, content in told if name == "frames" for at in content["at"]]
     assert ats == [at for at, _, _ in recorded(session.dir, PAIR)]
+
+
+def test_rows_that_come_with_the_end_of_the_session_are_told_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = Recording(tmp_path, "dev")
+    recording.describe(closed=False)
+    path = recording.aligned(steady(3))
+    recording.vouch(path.stat().st_size)
+    check, looks = Tail.check, []
+
+    def check_just_after_muxd_has_finished(tail: Tail) -> Iterator[Change]:
+        looks.append(1)
+        if len(looks) == 2:
+            recording.aligned(steady(9))
+            recording.vouch(path.stat().st_size, final=True)
+            recording.describe(closed=True)
+        return check(tail)
+
+    monkeypatch.setattr(Tail, "check", check_just_after_muxd_has_finished)
+
+    async def scenario() -> list[bytes]:
+        hub, sent = Hub(Desk(tmp_path, Config(), "dev")), Sent()
+        async with hub.running():
+            await asyncio.wait_for(_Viewer(hub, Wanted(recording.dir, None, 900.0, None), sent.send).run(), 60)
+        return sent.parts
+
+    told = list(events(iter(b"".join(asyncio.run(scenario())).splitlines(keepends=True))))
+    assert told[-1][0] == "end"
+    ats = [at for name, _, content in told if name == "frames" for at in content["at"]]
+    assert ats == [at for at, _, _ in recorded(recording.dir, PAIR)]
 
 
 class Sent:

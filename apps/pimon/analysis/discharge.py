@@ -2,8 +2,8 @@
 
 The time to empty is what is left over the mean rate. Its interval is a prediction interval of Student's t over the
 means of equal blocks of the discharge: the load so far is one sample of the load to come. It widens with the spread of
-the blocks, with what neighbouring blocks have in common, with how far ahead it looks, and with the gauge's whole
-percents. Nothing is interpolated across a gap.
+the blocks, beside which a usual spread has some weight, with what neighbouring blocks have in common, with how far
+ahead it looks, and with the gauge's whole percents. Nothing is interpolated across a gap.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean, median, stdev
+from statistics import fmean, median, variance
 
 from pimon.analysis.history import Reading
 
@@ -24,8 +24,10 @@ LEAST_S = 600.0
 LEAST_KNOWN = 0.9  # of the time, for a quantity to be used
 LARGEST_LIKENESS = 0.7
 GAUGE_STEP_SD = math.sqrt(2 / 12)  # of the difference of two readings in whole percents
-T_95 = (6.31, 2.92, 2.35, 2.13, 2.02, 1.94, 1.89, 1.86, 1.83, 1.81, 1.80)
-"""The 95 % quantile of Student's t for 1 to 11 degrees of freedom (any table of it)."""
+SUPPOSED_SPREAD, SUPPOSED_WEIGHT = 0.4, 2  # of the load, relative to its mean, before anything is known of it
+NOISE = 0.08  # of a block, relative to the mean
+T_95 = (6.31, 2.92, 2.35, 2.13, 2.02, 1.94, 1.89, 1.86, 1.83, 1.81, 1.80, 1.78, 1.77)
+"""The 95 % quantile of Student's t for 1 to 13 degrees of freedom (any table of it)."""
 
 
 @dataclass(frozen=True)
@@ -122,25 +124,38 @@ def time_to_empty(stretch: Sequence[Reading]) -> TimeToEmpty | str:
     margin = _margin(list(_block_rates(stretch)), hours * HOUR_S / (duration_s / BLOCKS))
     gauge = GAUGE_STEP_SD / (first - last)
     # Of the logarithm, for a time is never below nothing.
-    wide = math.hypot(margin, T_95[-1] * math.hypot(gauge, GAUGE_STEP_SD / max(last, 1.0) / 2))
+    wide = math.hypot(margin, T_95[BLOCKS - 2] * math.hypot(gauge, GAUGE_STEP_SD / max(last, 1.0) / 2))
     return TimeToEmpty(hours, hours * math.exp(-wide), hours * math.exp(wide))
 
 
 def _margin(rates: Sequence[float], ahead: float) -> float:
     """Return the relative margin at 95 % of the mean rate of so many blocks ahead, predicted from these.
 
-    Blocks that resemble their neighbours count as fewer.
+    Blocks that resemble their neighbours count as fewer. That the spread is SUPPOSED_SPREAD counts like
+    SUPPOSED_WEIGHT degrees of freedom: a load that was of one kind so far may have others.
     """
-    if len(rates) < BLOCKS or fmean(rates) <= 0:
+    mean, count = fmean(rates) if rates else 0.0, len(rates)
+    if count < BLOCKS or mean <= 0:
         return 1.0  # hardly anything is known of the load: the interval says so
-    deviations = [rate - fmean(rates) for rate in rates]
-    square = sum(d * d for d in deviations)
-    alike = sum(a * b for a, b in pairwise(deviations)) / square if square else 0.0
-    alike = min(max(alike + 1 / len(rates), 0.0), LARGEST_LIKENESS)  # the estimate lies low by about 1 / n
+    deviations = [rate / mean - 1 for rate in rates]
+    alike = _likeness(deviations)
     inflation = (1 + alike) / (1 - alike)
-    t = T_95[max(round(len(rates) / inflation), 2) - 2]
-    share = 1 / len(rates) + 1 / max(ahead, 1.0)
-    return t * stdev(rates) / fmean(rates) * math.sqrt(share * inflation)
+    seen = count / inflation - 1
+    freedom = SUPPOSED_WEIGHT + seen
+    spread = (SUPPOSED_WEIGHT * SUPPOSED_SPREAD**2 + seen * variance(deviations, 0.0)) / freedom
+    share = 1 / count + 1 / max(ahead, 1.0)
+    return T_95[round(freedom) - 1] * math.sqrt(spread * share * inflation)
+
+
+def _likeness(deviations: Sequence[float]) -> float:
+    """Return the correlation of neighbours, from 0 to LARGEST_LIKENESS.
+
+    The bias of so short a series is taken off it (Kendall 1954); NOISE keeps it low where they hardly differ.
+    """
+    count = len(deviations)
+    squares = sum(d * d for d in deviations) + count * NOISE**2
+    found = sum(a * b for a, b in pairwise(deviations)) / squares
+    return min(max((count * found + 1) / (count - 3), 0.0), LARGEST_LIKENESS)
 
 
 def _block_rates(stretch: Sequence[Reading]) -> Iterator[float]:

@@ -35,9 +35,9 @@ EXPORTS_AT_ONCE = 2
 MOST_VALUES = 200_000
 
 
-def routes(desk: Desk) -> list[Route]:
+def routes(desk: Desk, shelf: Shelf) -> list[Route]:
     """Return the routes over the sessions of a desk."""
-    here = _Routes(desk)
+    here = _Routes(desk, shelf)
     return [
         Route("/api/sessions", here.sessions),
         Route("/api/sessions/{name}", here.session),
@@ -49,9 +49,9 @@ def routes(desk: Desk) -> list[Route]:
 
 
 class _Routes:
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, shelf: Shelf) -> None:
         self._desk = desk
-        self._shelf = Shelf()
+        self._shelf = shelf
         self._listing = Listing(desk, self._shelf)
         self._answering = _Threads(ANSWERS_AT_ONCE)
         self._exporting = _Threads(EXPORTS_AT_ONCE)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
+from anyio import to_thread
+
 from benchlab.errors import Fault
 from benchlab.log.reader import RawChanged
+from benchlab.query.aligned import LATENCY_FILE, SIGNALS_FILE
 from benchlab.query.index import Index
 from benchlab.query.latency import LatencyHistory
 from benchlab.query.signals import SignalHistory
@@ -23,6 +28,8 @@ T = TypeVar("T")
 KEPT = 8
 PATIENCE_S = 0.3
 """So long a request waits for the index; what is not indexed by then is left out, and the answer says so."""
+
+KEEP_S = 30.0
 
 _SLICE_S = 0.2
 _PAUSE_S = 0.01  # between two slices, so that the rest of the program gets its turn
@@ -70,6 +77,32 @@ class Shelf:
         if share < 1:
             self._order(history, name)
         return share
+
+    @asynccontextmanager
+    async def keeping(self, current: Callable[[], Path | None]) -> AsyncIterator[None]:
+        """Index the session that is current as it grows, so that hours of it open at once."""
+        task = asyncio.create_task(self._keep(current))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _keep(self, current: Callable[[], Path | None]) -> None:
+        while True:
+            await asyncio.sleep(KEEP_S)
+            await to_thread.run_sync(self.keep, current)
+
+    def keep(self, current: Callable[[], Path | None]) -> None:
+        """Index what came since; what fails is told to whoever asks."""
+        folder = current()
+        if folder is None:
+            return
+        with suppress(Refusal, OSError, Fault, sqlite3.Error):
+            history = self.history(folder)
+            for name in (LATENCY_FILE, SIGNALS_FILE):
+                self.indexed(history, name)
 
     def _order(self, history: History, name: str) -> None:
         with self._lock:

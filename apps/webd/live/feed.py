@@ -10,13 +10,10 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from benchlab import __version__
-from benchlab.errors import Fault
-from benchlab.files import FileLock
+from benchlab.log.vouched import Vouched
 from benchlab.log.watch import Watcher
-from benchlab.session_find import find
-from benchlab.session_folder import HOST, Session, timeline_ns
 from webd.desk import Desk
+from webd.live.about import About
 from webd.live.cursor import Cursor
 from webd.live.messages import Message, event, rows_between
 from webd.live.rows import NS_PER_MS, Pair, Ring
@@ -33,7 +30,6 @@ STATE_S = 1.0
 MOST_MESSAGES = 600
 """Who is more messages behind, about 20 s, is cut off."""
 PIECE_ROWS = 5000
-POWER_AGE_MS = 5000.0
 
 
 class Feed:
@@ -56,7 +52,7 @@ class Feed:
         self.ready = asyncio.Event()
         self._desk = desk
         self._folder = folder
-        self._session: Session | None = None
+        self._about = About(desk, folder)
         self._tail: Tail | None = None
         self._news = asyncio.Event()
         self._state_s = 0.0
@@ -106,65 +102,27 @@ class Feed:
     def piece(self, start: int, pair: Pair | None) -> tuple[bytes, int]:
         """Return the next rows from an offset on, at most ``PIECE_ROWS``, and the offset they reach to."""
         chosen = [rows for name, rows in self.ring.pairs.items() if pair in (None, name)]
-        share = max(1, PIECE_ROWS // (2 * max(1, len(chosen))))
+        share = PIECE_ROWS // max(1, len(chosen))
         kinds = [columns for rows in chosen for columns in (rows.frames, rows.drops)]
-        share = PIECE_ROWS if len(chosen) == 1 else share
         starts = [(columns, columns.find(start) + share) for columns in kinds]
         end = min((columns.at[i] for columns, i in starts if i < len(columns)), default=self.end)
         return Message(list(rows_between(self.ring, start, end, pair)), self.cursor_at(end)).to(pair), end
 
     def hello(self, reset: bool) -> dict[str, Any]:
         """Return what a viewer is told first."""
-        info = self._session.info if self._session else None
-        last = self.ring.last
-        unc_ns = last.unc_ns if last else None
-        return {
-            "session": self.name,
-            "node": info.node if info else None,
-            "open": self.is_open(),
-            "sim": self.ring.sim,
-            "sim_of": self.ring.sim_of,
-            "pairs": list(self.ring.pairs),
-            "default_pair": self.default_pair(),
-            "thresholds_ms": [self._desk.config.web.ok_ms, self._desk.config.web.slow_ms],
-            "now_ms": self._now_ms(),
-            "version": __version__,
-            "clock": {
-                "synchronized": info.clock_synchronised if info else None,
-                "unc_ms": None if unc_ns is None else unc_ns / NS_PER_MS,
-            },
-            "reset": reset,
-        }
-
-    def default_pair(self) -> Pair | None:
-        """Return the pair that is shown first: the configured one if there are rows of it, else the first seen."""
-        configured = (self._desk.config.pipeline.stage_a, self._desk.config.pipeline.stage_b)
-        return configured if configured in self.ring.pairs else next(iter(self.ring.pairs), None)
-
-    def is_open(self) -> bool:
-        """Tell whether more rows may come."""
-        return not self.ended and self._session is not None and not self._session.info.closed
-
-    def has_rows(self) -> bool:
-        """Tell whether there is something to show."""
-        return bool(self.ring.pairs)
+        return self._about.hello(self.ring, self.is_open(), reset)
 
     def state(self) -> dict[str, Any]:
         """Return what is told every second."""
-        now_ms, ring = self._now_ms(), self.ring
-        newest = ring.newest_ms
-        power = ring.last_power
-        fresh = power is not None and now_ms - power.ts_aligned_ns / NS_PER_MS < POWER_AGE_MS
-        return {
-            "now_ms": now_ms,
-            "newest_ms": newest,
-            "lag_ms": None if newest is None else round(now_ms - newest, 3),
-            "muxd": self._muxd(),
-            "power_source": power.kv.power_source if power else None,
-            "power_now_w": power.kv.power_w if power and fresh else None,
-            "temp_c": power.kv.temp_c if power and fresh else None,
-            "dropped": {",".join(pair): rows.dropped for pair, rows in ring.pairs.items()},
-        }
+        return self._about.state(self.ring, self._vouched, self._tail is None or self._tail.start == 0)
+
+    def default_pair(self) -> Pair | None:
+        """Return the pair that is shown first."""
+        return self._about.default_pair(self.ring)
+
+    def is_open(self) -> bool:
+        """Tell whether more rows may come."""
+        return not self.ended and not self._about.is_closed
 
     async def close(self) -> None:
         """Stop following."""
@@ -179,6 +137,7 @@ class Feed:
                 more_is_likely = self._look()
                 if self._must_load:
                     await self._load()
+                    await asyncio.sleep(LEAST_GAP_S)
                 elif more_is_likely:  # then the next look finds something too: cheaper than to be woken for it
                     await asyncio.sleep(LEAST_GAP_S)
                 else:
@@ -194,10 +153,10 @@ class Feed:
     async def _load(self) -> None:
         """Read the last minutes; what was sent before is void."""
         self._must_load = False
-        session, tail, ring = await asyncio.to_thread(_loaded, self._folder)
+        about, tail, ring = await asyncio.to_thread(_loaded, self._desk, self._folder)
         if self._tail:
             self._tail.close()
-        self._session, self._tail, self.ring = session, tail, ring
+        self._about, self._tail, self.ring = about, tail, ring
         self.epoch += 1
         self.first_number = self.next_number
         self.messages.clear()
@@ -207,20 +166,24 @@ class Feed:
     def _look(self) -> bool:
         """Take what has come, and see to what is due every second; return whether there was anything."""
         assert self._tail is not None
-        rewinds, start = self.rewinds, self.end
-        for change in self._tail.read():
-            self._take(change)
-        if time.monotonic() - self._state_s >= STATE_S:
+        rewinds, is_over = self.rewinds, False
+        is_due = time.monotonic() - self._state_s >= STATE_S
+        if is_due:
             self._state_s = time.monotonic()
+            self._about.refresh()
             for change in self._tail.check():
                 self._take(change)
-            self._see_to_it()
-        if self._must_load or self.end <= start:
-            return self.rewinds != rewinds  # what replaces the withdrawn rows is there already, or comes soon
-        parts = list(rows_between(self.ring, start, self.end))
-        if parts:
-            self._send(Message(parts, self._tail.cursor()))
-        return True
+            is_over = self._is_over()  # found out before the rest is read, so that the rest is all there is
+        start = self.end
+        for change in self._tail.read():
+            self._take(change)
+        if not self._must_load and self.end > start:
+            parts = list(rows_between(self.ring, start, self.end))
+            if parts:
+                self._send(Message(parts, self._tail.cursor()))
+        if is_due:
+            self._see_to_it(is_over)
+        return self.end > start or self.rewinds != rewinds  # what replaces withdrawn rows is there, or comes soon
 
     def _take(self, change: object) -> None:
         if isinstance(change, Rows):
@@ -231,21 +194,28 @@ class Feed:
             self.rewinds += 1
             self._send(Message([(None, event("rewind", {"at": change.at}))], self.cursor_at(change.at)))
         elif isinstance(change, Restarted):
-            self._must_load = True
+            if self._folder.is_dir():
+                self._must_load = True
+            else:
+                self._end("deleted")  # what viewers have is not void for that
 
-    def _see_to_it(self) -> None:
+    def _is_over(self) -> bool:
+        """Tell whether the session is closed and decided to its end; one that a muxd has begun waits for the next."""
+        vouched = self._vouched
+        return self._about.is_closed and (vouched.final if vouched else self._about.muxd(vouched) != "live")
+
+    def _see_to_it(self, is_over: bool) -> None:
+        """Do what is due every second."""
+        assert self._tail is not None
         self.ring.trim(KEEP_MS, KEEP_ROWS)
         if not self._folder.is_dir():
             self._end("deleted")
             return
-        if self._session is not None:
-            self._session.reload()
-        if self._tail and self._tail.problem != self._told:
+        if self._tail.problem != self._told:
             self._told = self._tail.problem
             log.warning("%s", self._told or f"{self._tail.path} can be read again")
         self._send(Message([(None, event("state", self.state()))]))
-        vouched = self._tail.vouched if self._tail else None
-        if not self.is_open() and (vouched is None or vouched.final or self._muxd() != "live"):
+        if is_over and not self._must_load:
             self._end("closed")
 
     def _end(self, reason: str) -> None:
@@ -260,27 +230,17 @@ class Feed:
             self.first_number += 1
         self.tell()
 
-    def _now_ms(self) -> float:
-        info = self._session.info if self._session else None
-        return (timeline_ns(info) if info else self._desk.clock()) // 1000 / 1000
-
-    def _muxd(self) -> str:
-        """Return whether a muxd works on the session (``live``), did once (``stale``), or never did (``absent``)."""
-        if FileLock(self._folder / "state" / "mux.lock", "").holder is not None:
-            return "live"
-        return "stale" if self._tail and self._tail.vouched else "absent"
+    @property
+    def _vouched(self) -> Vouched | None:
+        return self._tail.vouched if self._tail else None
 
 
-def _loaded(folder: Path) -> tuple[Session | None, Tail, Ring]:
+def _loaded(desk: Desk, folder: Path) -> tuple[About, Tail, Ring]:
     """Read a session's description and its last minutes."""
-    try:
-        session = find(folder.parent.parent, folder.name, HOST)
-    except (Fault, OSError):
-        session = None
-    tail, ring = Tail(folder, int(KEEP_MS * NS_PER_MS)), Ring()
+    about, tail, ring = About(desk, folder), Tail(folder, int(KEEP_MS * NS_PER_MS)), Ring()
     for change in tail.read():
         if isinstance(change, Rows):
             for at, row in change.rows:
                 ring.add(at, row)
             ring.trim(KEEP_MS, KEEP_ROWS)
-    return session, tail, ring
+    return about, tail, ring

@@ -11,11 +11,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from webd.errors import Refusal
+from webd.live.about import no_hello, no_state
 from webd.live.cursor import parse
 from webd.live.feed import KEEP_MS, PIECE_ROWS, Feed
 from webd.live.hub import Hub
 from webd.live.rows import Frames, Pair
-from webd.live.stream import EventStream, Wanted, nothing, nothing_new
+from webd.live.stream import EventStream, Wanted
 
 LAST_ROWS = 300
 MOST_VIEWERS = 256
@@ -38,9 +39,9 @@ class LiveRoutes:
         since = request.query_params.get("since")
         folder = self._hub.look()
         if folder is None:
-            more = {"cursor": "", "session": None, "pair": None, "reset": True, "hello": nothing(self._hub)}
+            more = {"cursor": "", "session": None, "pair": None, "reset": True, "hello": no_hello(self._hub.desk)}
             content: dict[str, Any] = (
-                {"rows": []} if since is None else {"rows": [], **more, "state": nothing_new(self._hub)}
+                {"rows": []} if since is None else {"rows": [], **more, "state": no_state(self._hub.desk)}
             )
             return _json(content)
         async with self._hub.use(folder) as feed:

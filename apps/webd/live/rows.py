@@ -134,9 +134,13 @@ class PairRows:
 
 
 class Ring:
-    """The last rows of each pair, in the order in which the pairs were first seen."""
+    """The last rows of each pair, in the order in which the pairs were first seen.
+
+    ``first_ms`` is the time of the first row that was taken, though it may be forgotten since.
+    """
 
     def __init__(self) -> None:
+        self.first_ms: float | None = None
         self.pairs: dict[Pair, PairRows] = {}
         self.newest_ms: float | None = None
         self.last: Row | None = None
@@ -158,6 +162,8 @@ class Ring:
             rows.dropped += 1
         else:
             return None
+        if self.first_ms is None:
+            self.first_ms = row.ts_aligned_ns // 1000 / 1000
         return pair
 
     def rewind(self, at: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from benchlab import __version__
+from webd.live.about import no_hello, no_state
 from webd.live.cursor import Cursor
 from webd.live.feed import Feed
 from webd.live.hub import Hub
@@ -137,35 +137,10 @@ class _Viewer:
         return self._wanted.folder is None and self._hub.shown != folder
 
     async def _wait_for_session(self) -> None:
-        await self._send(event("hello", nothing(self._hub)))
+        await self._send(event("hello", no_hello(self._hub.desk)))
         while not self._hub.stopping and self._hub.look() is None:
             await self._hub.changed(1.0)
-            await self._send(event("state", nothing_new(self._hub)))
+            await self._send(event("state", no_state(self._hub.desk)))
 
     async def _send(self, data: bytes) -> None:
         await self._transport({"type": "http.response.body", "body": data, "more_body": True})
-
-
-def nothing(hub: Hub) -> dict[str, object]:
-    """Return what a viewer is told where there is no session yet."""
-    web = hub.desk.config.web
-    return {
-        "session": None,
-        "node": hub.desk.config.general.node_name,
-        "open": False,
-        "sim": False,
-        "sim_of": [],
-        "pairs": [],
-        "default_pair": None,
-        "thresholds_ms": [web.ok_ms, web.slow_ms],
-        "now_ms": hub.desk.clock() // 1000 / 1000,
-        "version": __version__,
-        "clock": {"synchronized": None, "unc_ms": None},
-        "reset": True,
-    }
-
-
-def nothing_new(hub: Hub) -> dict[str, object]:
-    """Return the state where there is no session yet."""
-    unknown = dict.fromkeys(("newest_ms", "lag_ms", "power_source", "power_now_w", "temp_c"))
-    return {"now_ms": hub.desk.clock() // 1000 / 1000, "muxd": "absent", "dropped": {}, **unknown}

@@ -38,8 +38,8 @@ from benchlab.session import Session
 class Request:
     """What to export and where to. ``csv`` is None where the format was not asked for.
 
-    ``spool_dir`` is where temporary files go, by default beside the result. ``ranges`` are the bytes of the aligned file
-    that hold what is chosen, where that is known; by default all of it is looked through.
+    ``spool_dir`` is where temporary files go, by default beside the result. ``ranges`` are the bytes of the aligned
+    file that hold what is chosen, where that is known; by default all of it is looked through.
     """
 
     session: Session

@@ -26,6 +26,8 @@ HELD_UP_NS = NS
 SELF_METRICS_S = 10.0
 STOP_S = 1.0
 BACKOFF_S = (0.5, 5.0)
+SELF = "self."
+"""What a source is called that tells of the collector itself: it is none of those that are measured."""
 
 
 class Daemon:
@@ -102,13 +104,14 @@ class Daemon:
                 lane.start()
 
     def _start(self) -> None:
-        table = [describe(source, self._period_s) for source in self._sources]
+        listed = [source for source in self._sources if not source.name.startswith(SELF)]
+        table = [describe(source, self._period_s) for source in listed]
         period_ms = round(self._period_s * 1e3, 3)
         self._writer.start({**self._start_fields, "period_ms": period_ms, "sources": table})
         for lane in self._lanes:
             lane.start()
         self._notifier.send("READY=1")
-        names = ", ".join(source.name for source in self._sources)
+        names = ", ".join(source.name for source in listed)
         log.info("%s samples %s every %g ms", self._name, names, period_ms)
 
     def _watch(self) -> None:

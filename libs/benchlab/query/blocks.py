@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from benchlab.query.pair_rows import PairRows
 
-FRAMES = 64
+FRAMES = 32
 """The most frames of a block."""
 
 GAP_NS = 1_000_000_000

@@ -20,7 +20,7 @@ from benchlab.files import FILE_MODE, FOLDER_MODE, share
 from benchlab.log.place import hash_before
 from benchlab.query import latency_index, signal_index
 from benchlab.query.aligned import LATENCY_FILE, SIGNALS_FILE
-from benchlab.query.segments import Extent, Range, extent, next_segment
+from benchlab.query.segments import SEGMENT_BYTES, Extent, Range, extent, next_segment
 
 VERSION = 1
 FILE = "history.db"
@@ -60,8 +60,9 @@ class Index:
     Methods raise OSError when the session is gone or its files cannot be read.
     """
 
-    def __init__(self, session_dir: Path) -> None:
+    def __init__(self, session_dir: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
         self.dir = session_dir
+        self._segment_bytes = segment_bytes
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._path: Path | None = None
         self._opening = threading.Lock()
@@ -88,16 +89,16 @@ class Index:
         If somebody else is at it, nothing is done.
         """
         now = extent(self.dir, name)
-        if self._building[name].acquire(blocking=False):
-            try:
-                if self._existing() is None and next_segment(self.file(name), 0, 0, now.settled) is None:
-                    return 1.0  # a small file needs no index
-                return self._build(name, now, time.monotonic() + budget_s)
-            finally:
-                self._building[name].release()
         with self.connected() as connection:
-            found = _state(connection, name, now)
-        return _share(State() if found is None else found, now, self.file(name))
+            state = self.state(connection, name, now)
+        if self._next(name, state, now) is None:
+            return 1.0  # also of a small file, which needs no index
+        if not self._building[name].acquire(blocking=False):
+            return state.offset / now.settled
+        try:
+            return self._build(name, now, time.monotonic() + budget_s)
+        finally:
+            self._building[name].release()
 
     def state(self, connection: sqlite3.Connection, name: str, now: Extent) -> State:
         """Return how far a file is indexed: not at all where the index is that of another file."""
@@ -125,7 +126,7 @@ class Index:
                 _save(connection, name, state, now)
                 connection.execute("COMMIT")
                 if done or time.monotonic() >= deadline_s:
-                    return 1.0 if done else _share(state, now, self.file(name))
+                    return 1.0 if done else state.offset / now.settled
         finally:
             connection.close()
 
@@ -135,7 +136,7 @@ class Index:
         """Take in segments until a time, at least one; return the state, and whether there is no more."""
         path, number, offset, bad = self.file(name), state.segments, state.offset, state.bad
         begun = False
-        while (where := next_segment(path, number, offset, now.settled)) is not None:
+        while (where := self._next(name, State(number, offset), now)) is not None:
             if begun and time.monotonic() >= commit_s:
                 break
             begun = True
@@ -151,6 +152,9 @@ class Index:
             if self._path is not None:
                 _remove(self._path)
             self._path = None
+
+    def _next(self, name: str, state: State, now: Extent) -> Range | None:
+        return next_segment(self.file(name), state.segments, state.offset, now.settled, self._segment_bytes)
 
     def _existing(self) -> Path | None:
         """Return the file of the index; None if there is none yet."""
@@ -261,10 +265,3 @@ def _forget(connection: sqlite3.Connection, name: str) -> None:
 def _save(connection: sqlite3.Connection, name: str, state: State, now: Extent) -> None:
     values = (name, now.generation, now.identity[1], state.segments, state.offset, state.hash, state.bad)
     connection.execute("INSERT OR REPLACE INTO file VALUES (?,?,?,?,?,?,?)", values)
-
-
-def _share(state: State, now: Extent, path: Path) -> float:
-    """Return the share of the settled bytes that is indexed; all of it if only the last, unfinished segment is not."""
-    if next_segment(path, state.segments, state.offset, now.settled) is None:
-        return 1.0
-    return state.offset / now.settled

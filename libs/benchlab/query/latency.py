@@ -12,7 +12,6 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress, pairwise
-from statistics import median
 
 from benchlab.query.aligned import LATENCY_FILE, Pair
 from benchlab.query.blocks import GAP_NS, Block, block_of, both, gaps_in
@@ -23,7 +22,7 @@ from benchlab.query.percentiles import percentile
 from benchlab.query.segments import Extent, Range, check_unchanged, extent, joined, read_range
 from benchlab.query.sketch import ERROR, Sketch
 
-EXACT_FRAMES = 40_000
+EXACT_FRAMES = 16_000
 """As many frames are read one by one, and so cut into buckets exactly; more are taken in blocks."""
 
 TAIL_BYTES = 16 * 1024 * 1024
@@ -76,8 +75,9 @@ class Tail:
 class LatencyHistory:
     """Answers about ``aligned/latency.jsonl`` of one session. Methods raise OSError and Fault (IO) if it is gone."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, exact_frames: int = EXACT_FRAMES) -> None:
         self.index = index
+        self._exact_frames = exact_frames
         self._tail: tuple[object, Tail] | None = None
 
     def pairs(self) -> dict[Pair, PairTotals]:
@@ -102,7 +102,7 @@ class LatencyHistory:
         now = extent(self.index.dir, LATENCY_FILE)
         with self.index.connected() as connection:
             state = self.index.state(connection, LATENCY_FILE, now)
-            found = PairIndex(connection, pair).ranges(from_ns, to_ns) if state.segments else []
+            found = PairIndex(connection, pair if state.segments else None).ranges(from_ns, to_ns)
         return joined([*found, (state.offset, now.size)])
 
     def window(self, pair: Pair, from_ns: int, to_ns: int, points: int) -> Window:
@@ -137,15 +137,15 @@ class LatencyHistory:
         points: int,
     ) -> Window:
         pair, from_ns, to_ns = asked
-        indexed = PairIndex(connection, pair)
-        parts = indexed.parts(from_ns, to_ns) if state.segments else []
-        is_few = sum(part.frames for part in parts) + len(rest) <= EXACT_FRAMES
+        indexed = PairIndex(connection, pair if state.segments else None)
+        parts = indexed.parts(from_ns, to_ns)
+        is_few = sum(part.frames for part in parts) + len(rest) <= self._exact_frames
         inside = [not is_few and from_ns <= part.t_min and part.t_max < to_ns for part in parts]
         whole = list(compress(parts, inside))
         ends = [part.where for part, is_whole in zip(parts, inside, strict=True) if not is_whole]
         rows = self._read(pair, ends).joined(rest).within(from_ns, to_ns)
         found = Window(rows, frames=len(rows) + sum(part.frames for part in whole))
-        drops = indexed.drops(from_ns, to_ns) if state.segments else array("q")
+        drops = indexed.drops(from_ns, to_ns)
         drops.extend([ns for ns in rest.drops_ns if from_ns <= ns < to_ns])
         found.drops_ns = array("q", sorted(drops))
         found.sketch = Sketch(rows.lat_ms)
@@ -154,8 +154,9 @@ class LatencyHistory:
         if whole or len(rows) > points:
             _cut(found, indexed, whole, points)
         found.figures = _figures(found, bool(whole))
-        stored = indexed.gaps(from_ns, to_ns) if state.segments else []
-        found.gaps = _gaps(found, stored, whole, points)
+        known = [*_gaps_of(rest, indexed.newest_ns), *indexed.gaps(from_ns, to_ns)]
+        known = [gap for gap in known if gap[0] < to_ns and gap[1] > from_ns]
+        found.gaps = _gaps(found, known, whole, _mean_ns(indexed, rest))[:points]
         return found
 
     def _read(self, pair: Pair, ranges: Sequence[Range]) -> PairRows:
@@ -191,8 +192,14 @@ def _cut(found: Window, indexed: PairIndex, whole: Sequence[Part], points: int) 
         if number not in buckets:
             number = numbers[max(0, bisect_left(numbers, number) - 1)]
         counts[number] = counts.get(number, 0) + 1
+    numbers.sort(key=lambda number: middle_ns(buckets[number]))
     found.blocks = [buckets[number] for number in numbers]
     found.block_drops = [counts.get(number, 0) for number in numbers]
+
+
+def middle_ns(block: Block) -> int:
+    """Return the time at which a bucket is shown: the middle of what is in it."""
+    return (block.t_min + block.t_max) // 2
 
 
 def _figures(found: Window, is_estimate: bool) -> Figures | None:
@@ -226,10 +233,17 @@ def _sum(blocks: Sequence[Block]) -> Block:
     return total
 
 
+def _gaps_of(rest: PairRows, newest_ns: int | None) -> list[tuple[int, int]]:
+    """Return the gaps among frames that are not indexed, and the one before them."""
+    times = array("q", [] if newest_ns is None else [newest_ns])
+    times.extend(sorted(rest.ts_ns))
+    return gaps_in(times)
+
+
 def _gaps(
-    found: Window, stored: Sequence[tuple[int, int]], whole: Sequence[Part], points: int
+    found: Window, stored: Sequence[tuple[int, int]], whole: Sequence[Part], mean_ns: float
 ) -> list[tuple[int, int]]:
-    """Return the longest gaps by time; a pipeline that is slow throughout has none."""
+    """Return the gaps by time; a pipeline that is slow throughout (``mean_ns`` between its frames) has none."""
     ts_ns = found.rows.ts_ns
     gaps = set(stored)
     if whole:
@@ -242,14 +256,14 @@ def _gaps(
     else:
         first, last = (ts_ns[0], ts_ns[-1]) if ts_ns else (0, 0)
         gaps.update(gaps_in(ts_ns))
-    usual_ns = _usual_ns(found.frames, last - first, gaps)
-    long = [gap for gap in gaps if gap[1] - gap[0] > _LONG_GAP * usual_ns]
-    return sorted(sorted(long, key=lambda gap: gap[0] - gap[1])[:points])
-
-
-def _usual_ns(frames: int, covered_ns: int, gaps: set[tuple[int, int]]) -> float:
-    """Return the usual time between two frames."""
     lengths = [b - a for a, b in gaps]
-    if frames - 1 - len(lengths) > 0:
-        return max(0, covered_ns - sum(lengths)) / (frames - 1 - len(lengths))
-    return median(lengths) if lengths else 0.0
+    others = found.frames - 1 - len(lengths)
+    usual_ns = max(0, last - first - sum(lengths)) / others if others > 0 else mean_ns
+    return sorted(gap for gap in gaps if gap[1] - gap[0] > _LONG_GAP * usual_ns)
+
+
+def _mean_ns(indexed: PairIndex, rest: PairRows) -> float:
+    """Return the mean time between two frames of all the session."""
+    frames = indexed.frames + len(rest)
+    times = [ns for ns in (indexed.first_ns, indexed.newest_ns, *rest.ts_ns) if ns is not None]
+    return (max(times) - min(times)) / (frames - 1) if frames > 1 else 0.0

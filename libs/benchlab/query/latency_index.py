@@ -30,6 +30,7 @@ CREATE TABLE block (pair INTEGER NOT NULL, segment INTEGER NOT NULL, number INTE
   power_n INTEGER NOT NULL, power_min REAL, power_sum REAL NOT NULL, power_max REAL,
   energy_n INTEGER NOT NULL, energy_sum REAL NOT NULL, gap_ns INTEGER NOT NULL,
   PRIMARY KEY (pair, segment, number)) WITHOUT ROWID;
+CREATE INDEX gap ON block (pair, t_min) WHERE gap_ns > 0;
 """
 
 _SUMMED = """MIN(t_min), MAX(t_max), SUM(n), MIN(lat_min), SUM(lat_sum), MAX(lat_max), SUM(power_n), MIN(power_min),
@@ -132,13 +133,20 @@ def totals(connection: sqlite3.Connection) -> dict[Pair, PairTotals]:
 
 
 class PairIndex:
-    """What is indexed of one pair. Times are half-open stretches in ns of the session's timeline."""
+    """What is indexed of one pair. Stretches of time are half-open, in ns of the session's timeline.
 
-    def __init__(self, connection: sqlite3.Connection, pair: Pair) -> None:
+    ``first_ns`` is the time of the first row, ``newest_ns`` that of the newest frame. Of no pair nothing is indexed.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, pair: Pair | None) -> None:
         self._connection = connection
-        sql = "SELECT id FROM pair WHERE from_stage = ? AND to_stage = ?"
-        row = connection.execute(sql, pair).fetchone()
-        self._id = -1 if row is None else row[0]
+        sql = "SELECT id, frames, first_ns, newest_frame_ns FROM pair WHERE from_stage = ? AND to_stage = ?"
+        row = connection.execute(sql, pair).fetchone() if pair else None
+        self._id: int
+        self.frames: int
+        self.first_ns: int | None
+        self.newest_ns: int | None
+        self._id, self.frames, self.first_ns, self.newest_ns = (-1, 0, None, None) if row is None else row
 
     def parts(self, from_ns: int, to_ns: int) -> list[Part]:
         """Return the segments that have frames in a stretch of time."""
@@ -174,7 +182,7 @@ class PairIndex:
 
     def buckets(self, parts: list[Part], start_ns: int, width_ns: int) -> dict[int, Block]:
         """Return the blocks of whole segments summed up by the bucket in which their middle lies."""
-        sql = f"""SELECT ((t_min + t_max) / 2 - ?) / ?, {_SUMMED} FROM block
+        sql = f"""SELECT (t_min + (t_max - t_min) / 2 - ?) / ?, {_SUMMED} FROM block
             WHERE pair = ? AND segment BETWEEN ? AND ? GROUP BY 1"""
         found: dict[int, Block] = {}
         for first, last in _runs(parts):
@@ -191,7 +199,7 @@ class PairIndex:
     def gaps(self, from_ns: int, to_ns: int) -> list[tuple[int, int]]:
         """Return where no frame was completed for long, as far as that overlaps a stretch of time."""
         sql = """SELECT t_min - gap_ns, t_min FROM block
-            WHERE pair = ? AND gap_ns > 0 AND t_min >= ? AND t_min - gap_ns < ? ORDER BY t_min"""
+            WHERE pair = ? AND gap_ns > 0 AND t_min > ? AND t_min - gap_ns < ? ORDER BY t_min"""
         return self._connection.execute(sql, (self._id, from_ns, to_ns)).fetchall()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from operator import gt
 from typing import Any
 
@@ -79,13 +80,12 @@ class PairRows:
 
     def within(self, from_ns: int, to_ns: int) -> PairRows:
         """Return the rows with ``from_ns <= time < to_ns`` by time; those of one time stay in their order."""
-        order: Iterable[int] = range(len(self))
-        if any(map(gt, self.ts_ns, self.ts_ns[1:])):
-            order = sorted(order, key=self.ts_ns.__getitem__)
-        elif not self.ts_ns or (from_ns <= self.ts_ns[0] and self.ts_ns[-1] < to_ns):
-            return self
         ts_ns = self.ts_ns
-        return self._picked([i for i in order if from_ns <= ts_ns[i] < to_ns])
+        if any(map(gt, ts_ns, ts_ns[1:])):
+            order = sorted(range(len(self)), key=ts_ns.__getitem__)
+            return self._picked(lambda column: [column[i] for i in order if from_ns <= ts_ns[i] < to_ns])
+        cut = slice(bisect_left(ts_ns, from_ns), bisect_left(ts_ns, to_ns))
+        return self._picked(lambda column: column[cut])
 
     def joined(self, other: PairRows) -> PairRows:
         """Return these rows and those of another."""
@@ -96,11 +96,10 @@ class PairRows:
             both.simulated |= rows.simulated
         return both
 
-    def _picked(self, order: list[int]) -> PairRows:
+    def _picked(self, pick: Callable[[Any], Any]) -> PairRows:
         picked = PairRows()
         for name in (*_COLUMNS, "frame"):
-            column: Any = getattr(self, name)
-            getattr(picked, name).extend([column[i] for i in order])
+            getattr(picked, name).extend(pick(getattr(self, name)))
         picked.drops_ns, picked.simulated = self.drops_ns, self.simulated
         return picked
 

@@ -71,12 +71,12 @@ def check_unchanged(session_dir: Path, name: str, before: Extent) -> None:
         raise RawChanged(session_dir / "aligned" / name, "replaced", before.size)
 
 
-def next_segment(path: Path, number: int, start: int, settled: int) -> Range | None:
+def next_segment(path: Path, number: int, start: int, settled: int, segment_bytes: int) -> Range | None:
     """Return the bytes of a segment that begins at ``start``; None while it is not all there and settled.
 
     Raises OSError.
     """
-    border = (number + 1) * SEGMENT_BYTES
+    border = (number + 1) * segment_bytes
     if border > settled:
         return None
     end = max(start, line_start(path, border))

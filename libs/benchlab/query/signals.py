@@ -32,8 +32,9 @@ class Series:
 class SignalHistory:
     """Answers about ``aligned/signals.jsonl`` of one session. Methods raise OSError and Fault (IO) if it is gone."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, exact_bytes: int = EXACT_BYTES) -> None:
         self.index = index
+        self._exact_bytes = exact_bytes
         self._tail: tuple[object, dict[Address, Values]] | None = None
 
     def available(self) -> dict[Address, bool]:
@@ -54,7 +55,7 @@ class SignalHistory:
             rest = {a: series for a, series in self._rest(state, now).items() if wanted(a)}
             known = {a: id_ for a, id_ in all_series(connection).items() if wanted(a)} if state.segments else {}
             found = {a: parts(connection, id_, from_ns, to_ns) for a, (id_, _) in known.items()}
-            whole = _whole(found, from_ns, to_ns)
+            whole = self._whole(found, from_ns, to_ns)
             exact = self._read(_ends(found, whole), wanted)
             series = []
             for address in {**known, **rest}:
@@ -66,6 +67,14 @@ class SignalHistory:
                 series.append(_series(connection, id_, Series(address, sorted(values), sim=sim), mine, points))
         check_unchanged(self.index.dir, SIGNALS_FILE, now)
         return series
+
+    def _whole(self, found: dict[Address, list[Part]], from_ns: int, to_ns: int) -> set[int]:
+        """Return the segments that are taken in blocks: none where little has to be read."""
+        all_parts = [part for series in found.values() for part in series]
+        if sum(end - start for start, end in {part.where for part in all_parts}) <= self._exact_bytes:
+            return set()
+        cut = {p.segment for p in all_parts if not (from_ns <= p.t_min and p.t_max < to_ns)}
+        return {part.segment for part in all_parts} - cut
 
     def _rest(self, state: State, now: Extent) -> dict[Address, Values]:
         if now.size - state.offset > TAIL_BYTES:
@@ -82,15 +91,6 @@ class SignalHistory:
             for batch in read_range(self.index.file(SIGNALS_FILE), Aligned, where):
                 take(batch, found)
         return {address: series for address, series in found.items() if wanted(address)}
-
-
-def _whole(found: dict[Address, list[Part]], from_ns: int, to_ns: int) -> set[int]:
-    """Return the segments that are taken in blocks: none where little has to be read."""
-    all_parts = [part for series in found.values() for part in series]
-    if sum(end - start for start, end in {part.where for part in all_parts}) <= EXACT_BYTES:
-        return set()
-    cut = {p.segment for p in all_parts if not (from_ns <= p.t_min and p.t_max < to_ns)}
-    return {part.segment for part in all_parts} - cut
 
 
 def _ends(found: dict[Address, list[Part]], whole: set[int]) -> list[Range]:

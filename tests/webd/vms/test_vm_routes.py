@@ -88,6 +88,20 @@ def test_of_a_healthy_vm_nothing_is_said(web: TestClient) -> None:
     }
 
 
+def test_sizes_that_are_recorded_now_and_then_are_known_in_between(tmp_path: Path) -> None:
+    session = lab(tmp_path)
+    write_vms(session, energy=False)
+    sampled = {"cpu_count", "memory_max_kb", "memory_used_from"}
+    event = reading(LEAKY, LAST_NS + NS, name='leaky, "two"', vmid=2)
+    event.kv = {key: value for key, value in event.kv.items() if key not in sampled}
+    append(session, "vmstat", [event])
+    found = get(client(tmp_path), f"/api/telemetry/stats/{LEAKY}")
+    assert sampled.isdisjoint(one["key"] for one in found["values"])
+    assert found["analytics"]["sizing"]["cpu"]["now_vcpus"] == 2
+    assert found["analytics"]["forecast"]["limit_kb"] == 4 * 1024 * 1024
+    assert "why" not in found["analytics"]["sizing"]["memory"]
+
+
 def test_history_is_every_value_where_they_are_few_and_spans_where_they_are_many(web: TestClient) -> None:
     asked = {"vm": CALM, "field": "memory_used_kb", "from": (LAST_NS - 60 * NS) / 1e6, "to": LAST_NS / 1e6}
     found = get(web, "/api/telemetry/history", asked)
@@ -107,6 +121,8 @@ def test_history_of_what_a_vm_cost(web: TestClient) -> None:
     found = get(web, "/api/telemetry/history", asked)
     assert found["unit"] == "W"
     assert found["columns"]["value"] == pytest.approx([15.0, 15.0, 15.0])
+    nothing = get(web, "/api/telemetry/history", {**asked, "from": 0, "to": 1})
+    assert (nothing["from"], nothing["columns"]["value"]) == ("signals", [])  # vmstatd's own file has no such field
 
 
 def test_the_store_answers_where_there_is_one(tmp_path: Path) -> None:
@@ -157,6 +173,13 @@ def test_a_name_or_number_that_two_bear_is_refused_with_their_uuids(tmp_path: Pa
         assert web.get("/api/telemetry/history", params={"vm": which, "field": "cpu_pct"}).status_code == 400
     append(session, "vmstat", [reading(LEAKY, T0 + NS, name="twin", vmid=7, state="stopped")])
     assert get(web, "/api/telemetry/stats/7")["uuid"] == CALM
+
+
+def test_a_vm_that_never_ran_is_not_known_by_the_number_0(tmp_path: Path) -> None:
+    append(lab(tmp_path), "vmstat", [meta(-1, "start"), reading(CALM, T0, vmid=0, state="stopped")])
+    web = client(tmp_path)
+    assert web.get("/api/telemetry/stats/0").status_code == 404
+    assert get(web, "/api/telemetry/stats/calm one")["id"] == 0
 
 
 def test_a_vm_that_went_is_listed_no_more_and_one_that_comes_is(tmp_path: Path) -> None:
