@@ -16,6 +16,8 @@ from benchctl.audit import STAMP_FRAME
 from benchctl.checks import ABSENT, FAIL, OK, WARN, Check, lines, verdict
 from benchctl.children import COLLECTORS, program
 from benchctl.doctor_host import HOST, clock_check, port_check, python_check, storage_checks
+from benchctl.doctor_install import install_checks
+from benchctl.doctor_readers import reader_checks
 from benchctl.doctor_sources import GROUP, ask, source_checks
 from benchctl.session_status import FIGURES_BYTES, mux_pid, session_status
 from benchctl.table import print_json
@@ -45,6 +47,14 @@ ASKED_FOR_BY = {
     "benchlabd": "benchlab.device",
 }
 POWER = "mux.power_sources"
+
+# What a collector speaks of only where something hints at it.
+UNHEARD = {
+    "pmd.usb": "plug it in, or name its port: benchlabd --device PORT",
+    "edge.*": "name the board in edgepower's config.yaml (docs/EDGE.md)",
+    "pi.*": "pimon --once says why",
+    "vm.libvirt": "vmstatd --once says why",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -90,10 +100,14 @@ def examine(
     yield port_check(loaded.config.prometheus.bind, mux_pid(session) if session else None)
     yield from storage_checks(data_root, loaded.config.retention.min_free_gb * 1e9)
     chosen = ["--config", str(loaded.path or os.devnull)]
-    if commands is None:
-        commands = {name: program(name, "--once", "--json", *chosen) for name in COLLECTORS}
+    real = {name: program(name, "--once", "--json", *chosen) for name in COLLECTORS}
     recorded = recorded_sources(session) if session else {}
-    yield from collector_checks(commands, args.timeout, env, loaded, recorded)
+    found = list(collector_checks(real if commands is None else commands, args.timeout, env, loaded, recorded))
+    yield from found
+    if commands is None:
+        yield from unheard_checks({check.name for check in found})
+    yield from install_checks()
+    yield from reader_checks(loaded.config)
     if problem:
         yield problem
     if session and (advice := order_check(session)):
@@ -150,6 +164,13 @@ def collector_checks(
         else:
             yield _judged(check, loaded, recorded)
     yield power_check(loaded, readings, recorded)
+
+
+def unheard_checks(heard: Collection[str]) -> Iterator[Check]:
+    """Yield the sources of which no collector said anything: it found nothing that makes it look for them."""
+    for pattern, fix in UNHEARD.items():
+        if not any(fnmatchcase(name, pattern) for name in heard):
+            yield Check(GROUP, pattern, ABSENT, "nothing of the kind was found", fix)
 
 
 def recorded_sources(session: Session) -> dict[str, str]:

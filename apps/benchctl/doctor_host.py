@@ -77,7 +77,9 @@ def storage_checks(data_root: Path, min_free_bytes: float, proc: Path = Path("/p
             yield inotify_check(Path(name))
     except OSError as error:
         fault = storage_fault(error, data_root)
-        yield Check(DATA, "writable", FAIL, fault.message, f"sudo chown -R {os.geteuid()} {place}, or --data-root DIR")
+        is_shared = next(group_checks(place), None) is not None
+        fix = f"sudo -u {SHARED_GROUP} benchctl doctor" if is_shared else f"sudo chown -R {os.geteuid()} {place}"
+        yield Check(DATA, "writable", FAIL, fault.message, f"{fix}, or --data-root DIR")
 
 
 def _is_there(path: Path) -> bool:

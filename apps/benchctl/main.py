@@ -10,6 +10,7 @@ from benchlab import cli
 
 COMMANDS = {
     "status": ("benchctl.status", "how the current session fares"),
+    "top": ("benchctl.top", "the whole machine on one screen, each second"),
     "doctor": ("benchctl.doctor", "what this host can measure, and what would mend the rest"),
     "config": ("benchctl.config_show", "show the configuration and where it came from"),
     "session": ("benchctl.sessions", "make, list, show, pin and close sessions"),
@@ -20,12 +21,15 @@ COMMANDS = {
     "mark": ("benchctl.mark", "put a bookmark into a session"),
     "demo": ("benchctl.demo", "run everything with simulated devices"),
     "emulate": ("benchctl.emulate", "be a power meter on a pty, with faults"),
+    "completions": ("benchctl.completions", "print the completions for bash, zsh or fish"),
+    "man": ("benchctl.man", "write the manual pages of all programs"),
 }
 
 EXAMPLES = """\
   benchctl doctor
   benchctl session new lab-1
   benchctl status
+  benchctl top
   benchctl tail
   benchctl mark "fan turned up"
   benchctl verify lab-1
@@ -42,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; options that all commands have may stand before it or behind it."""
     words = sys.argv[1:] if argv is None else argv
     cut = words.index("--") if "--" in words else len(words)
-    args = _parser().parse_args(words[:cut])
+    args = parser().parse_args(words[:cut])
     command = import_module(COMMANDS[args.command][0])
     rest, behind = args.rest, words[cut:]
     if args.command not in TAKING_OPERANDS:
@@ -52,8 +56,9 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    listing = "\n".join(f"  {name:8} {summary}" for name, (_, summary) in COMMANDS.items())
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of what stands before a command."""
+    listing = "\n".join(f"  {name:11} {summary}" for name, (_, summary) in COMMANDS.items())
     text = f"The operator's command of BenchLab Linux Telemetry.\n\ncommands:\n{listing}"
     p = cli.parser("benchctl", text, EXAMPLES)
     p.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="see above")

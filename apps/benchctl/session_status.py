@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -74,7 +74,7 @@ class SessionStatus(msgspec.Struct):
     vmstatd: VmStatistics | None = None
 
 
-def session_status(session: Session) -> SessionStatus:
+def session_status(session: Session, wanted_sinks: Collection[str] = ()) -> SessionStatus:
     """Return the status of a session, read from the ends of its files. Raises Fault (IO), OSError."""
 
     def present() -> int:
@@ -96,7 +96,7 @@ def session_status(session: Session) -> SessionStatus:
         streams=streams,
         muxd=muxd,
         recent=_recent(session, present),
-        sinks=list(sink_statuses(session, checkpoint)),
+        sinks=sink_statuses(session, checkpoint, wanted_sinks),
         vmstatd=vm_statistics(session.dir / "raw", present),
     )
 

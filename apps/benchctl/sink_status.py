@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,7 +24,8 @@ class Cursor(msgspec.Struct):
 class SinkStatus(msgspec.Struct):
     """One sink: how many bytes of each stream it has not stored yet; ``problem`` says why that is not known.
 
-    A stream is None where the sink still has rows of an earlier generation: it begins anew.
+    A stream is None where the sink still has rows of an earlier generation: it begins anew. No streams: it has stored
+    nothing yet.
     """
 
     sink: str
@@ -32,8 +33,13 @@ class SinkStatus(msgspec.Struct):
     problem: str | None = None
 
 
-def sink_statuses(session: Session, checkpoint: MuxState) -> Iterator[SinkStatus]:
-    """Yield the sinks that have stored something of a session."""
+def sink_statuses(session: Session, checkpoint: MuxState, wanted: Collection[str]) -> list[SinkStatus]:
+    """Return the sinks that have stored something of a session, and those that are wanted and have not."""
+    found = {status.sink: status for status in _storing(session, checkpoint)}
+    return [found.get(name) or SinkStatus(name) for name in sorted({*found, *wanted})]
+
+
+def _storing(session: Session, checkpoint: MuxState) -> Iterator[SinkStatus]:
     for path in sorted((session.dir / "state" / "sinks").glob("*.json")):
         try:
             cursors = msgspec.json.decode(path.read_bytes(), type=dict[str, Cursor])

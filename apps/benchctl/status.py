@@ -51,8 +51,8 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace, operands: Sequence[str]) -> int:
     """Print the status; it is no failure that there is no session yet."""
     context = cli.context(args)
-    session = _session(context)
-    found = session_status(session) if session else None
+    session = chosen_session(context)
+    found = session_status(session, context.config.sinks.enabled) if session else None
     current = session.name if session and context.session_name == CURRENT else current_name(context)
     due = next_due(context.data_root, context.config.retention, current)
     status = Status(str(context.data_root), found, due)
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, operands: Sequence[str]) -> int:
     return Exit.OK
 
 
-def _session(context: Context) -> Session | None:
+def chosen_session(context: Context) -> Session | None:
     """Return the session that was named, or the current one if there is one. Raises Fault."""
     if context.session_name != CURRENT:
         return open_session(context.data_root, context.session_name, create=False)
@@ -170,6 +170,8 @@ def _vms(told: VmStatistics) -> str:
 
 def _behind(sink: SinkStatus) -> str:
     """Return how far a sink is behind, or that it has all there is."""
+    if not sink.behind_bytes:
+        return "nothing stored yet"
     behind = {stream: n for stream, n in sink.behind_bytes.items() if n != 0}
     texts = [f"{stream} " + ("begins anew" if n is None else f"{n:,} bytes behind") for stream, n in behind.items()]
     return ", ".join(texts) or "up to date"

@@ -53,6 +53,10 @@ class StopRequests:
         except BlockingIOError:
             pass  # the pipe is full of wake-ups already
 
+    def fileno(self) -> int:
+        """Return what becomes readable with a stop signal, to be waited for together with something else."""
+        return self._read
+
     def wait(self, seconds: float) -> bool:
         """Wait for a stop signal that no earlier call has returned, at most ``seconds``; say if one came."""
         ready, _, _ = select.select([self._read], [], [], max(0.0, seconds))

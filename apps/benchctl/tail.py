@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -76,20 +76,28 @@ def _onwards(follower: Follower, data_root: Path) -> Follower:
     return Follower(current, follower.pair)
 
 
-class Follower:
-    """Reads the rows of ``latency.jsonl`` as muxd vouches for them."""
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)
 
-    def __init__(self, session: Session, pair: Pair | None) -> None:
+
+class Follower:
+    """Reads the rows of an aligned file as muxd vouches for them; ``tell`` hears of files that were made anew."""
+
+    def __init__(
+        self, session: Session, pair: Pair | None, name: str = LATENCY_FILE, tell: Callable[[str], None] = _tell
+    ) -> None:
         self.session = session
         self.pair = pair
-        self._path = session.dir / "aligned" / LATENCY_FILE
+        self._tell = tell
+        self._name = name
+        self._path = session.dir / "aligned" / name
         self._generation: int | None = None
         self._state = ReaderState(0)
 
     def last(self, count: int, *, provisional: bool = False) -> list[Aligned]:
         """Return the last rows, and go on behind them; ``provisional`` takes those not vouched for, too."""
         vouched = read_vouched(self.session.dir / "state")
-        end = _vouched_length(vouched)
+        end = self._vouched_length(vouched)
         if provisional and self._path.exists():
             end = self._path.stat().st_size
         self._generation = vouched.generation if vouched else None
@@ -111,14 +119,14 @@ class Follower:
         if vouched.generation != self._generation:
             return self._begin_anew(vouched)
         try:
-            return self._read_to(_vouched_length(vouched))
+            return self._read_to(self._vouched_length(vouched))
         except RawChanged:
             return self._begin_anew(vouched)
 
     def _begin_anew(self, vouched: Vouched) -> list[Aligned]:
-        print("muxd has made the aligned files anew: going on with the new ones", file=sys.stderr)
+        self._tell("muxd has made the aligned files anew: going on with the new ones")
         self._generation = vouched.generation
-        self._restart(_vouched_length(vouched), _vouched_length(vouched))
+        self._restart(self._vouched_length(vouched), self._vouched_length(vouched))
         return []
 
     def _restart(self, start: int, end: int) -> list[Aligned]:
@@ -140,9 +148,8 @@ class Follower:
             self._state = reader.state()
         return rows
 
-
-def _vouched_length(vouched: Vouched | None) -> int:
-    return 0 if vouched is None or vouched.rebuilding else vouched.outputs.get(LATENCY_FILE, 0)
+    def _vouched_length(self, vouched: Vouched | None) -> int:
+        return 0 if vouched is None or vouched.rebuilding else vouched.outputs.get(self._name, 0)
 
 
 def _print(rows: Sequence[Aligned], *, as_json: bool) -> None:

@@ -100,14 +100,16 @@ def _watch(args: argparse.Namespace, context: cli.Context) -> int:
     """Export sessions as they are closed, until a signal comes."""
     settings = context.config.cx_export
     check_application(settings.application_name)
+    notifier = Notifier()
     if not settings.enabled:
+        notifier.send("READY=1")  # else ending now were a failure to start
         log.info("cx_export.enabled is false: nothing is exported")
         return Exit.OK
 
     def export_pair(session: Session, pair: Pair, stem: Path) -> Report:
         csv = stem.with_name(f"{stem.name}.csv")
         request = _request(args, context, session, pair, csv, spool_dir=session.cx_export)
-        return export.run(request, Progress(sys.stderr))
+        return export.run(request, Progress(sys.stderr, beat=notifier.alive))
 
     def tell(report: Report) -> None:
         _print(report, args.json)
@@ -119,7 +121,7 @@ def _watch(args: argparse.Namespace, context: cli.Context) -> int:
     folder = Path(settings.watch_dir).expanduser()
     try:
         with stopping_at_once():
-            Watch(context.data_root, folder, export_pair, tell, Notifier()).serve()
+            Watch(context.data_root, folder, export_pair, tell, notifier).serve()
     except Stopped:
         return Exit.OK
 

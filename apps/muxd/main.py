@@ -20,7 +20,7 @@ from benchlab.session import CURRENT, Session, open_session
 from muxd.live import Loop
 from muxd.metrics import Metrics
 from muxd.once import end_here, mux_once
-from muxd.opening import Opener
+from muxd.opening import Opener, Progress
 from muxd.progress import progress_of
 from muxd.replay import differences, replay_into
 from muxd.scrape import ScrapeServer
@@ -115,11 +115,13 @@ def serve(context: Context, session: Session, pairs: Pairs | None, sinks: SinkRu
         signal.signal(number, lambda *_: stop.set())
     metrics = Metrics(settings_of(config, pairs, session.info).pairs, more=sinks.families)
 
+    notifier = Notifier()
+
     def sit(found: Session) -> Sitting:
-        return Sitting(found, opener_of(config, pairs, found, metrics), sinks)
+        return Sitting(found, opener_of(config, pairs, found, metrics, lambda size: notifier.alive()), sinks)
 
     follow = partial(session_of, context, create=False) if context.session_name == CURRENT else None
-    loop = Loop(session, sit, stop, metrics.see, Notifier(), follow)
+    loop = Loop(session, sit, stop, metrics.see, notifier, follow)
     server = ScrapeServer(config.prometheus.bind, metrics.render, loop.healthy)
     server.start()
     sinks.start()
@@ -141,10 +143,16 @@ def session_of(context: Context, create: bool = True) -> Session:
     )
 
 
-def opener_of(config: Config, pairs: Pairs | None, session: Session, observer: Metrics | None = None) -> Opener:
+def opener_of(
+    config: Config,
+    pairs: Pairs | None,
+    session: Session,
+    observer: Metrics | None = None,
+    on_progress: Progress | None = None,
+) -> Opener:
     """Return what opens a session's muxing as configured."""
     settings = settings_of(config, pairs, session.info)
-    return Opener(session, settings, config.mux.lateness_ms * NS_PER_MS, observer=observer)
+    return Opener(session, settings, config.mux.lateness_ms * NS_PER_MS, observer=observer, on_progress=on_progress)
 
 
 def replay(args: argparse.Namespace, opener: Opener, session: Session) -> int:

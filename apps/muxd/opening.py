@@ -30,7 +30,10 @@ Progress = Callable[[int], None]
 
 
 class Opener:
-    """Opens a session's muxing. The caller holds the session's lock."""
+    """Opens a session's muxing. The caller holds the session's lock.
+
+    ``on_progress`` is told the bytes taken in, unless a method is given another.
+    """
 
     def __init__(
         self,
@@ -40,12 +43,14 @@ class Opener:
         *,
         observer: Observer | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
+        on_progress: Progress | None = None,
     ) -> None:
         self._session = session
         self.settings = settings
         self._patience_ns = patience_ns
         self._observer = observer
         self._clock = clock
+        self.on_progress = on_progress
 
     def open(self) -> Mux:
         """Return the muxing where it was left, or from the first line where that is not possible.
@@ -77,7 +82,7 @@ class Opener:
         mux = self._mux(self._intake(), outputs, generation=generation, left_out=offsets_by_stream(entries))
         closed = is_closed(session)
         with mux.unobserved():  # what is written again was counted before
-            catch_up(mux, closed, on_progress)
+            catch_up(mux, closed, on_progress or self.on_progress)
             if closed:
                 mux.decide_rest()
         outputs.sync()

@@ -75,7 +75,7 @@ class Sitting:
     def _round(self, rotated: bool) -> None:
         closed = self._is_closed()
         try:
-            progressed = self.mux.step()
+            progressed = self.mux.step(on_progress=self._opener.on_progress)
         except RawChanged as change:
             log.warning("%s: aligned/ is rebuilt from raw/", change.message)
             self.mux.close()

@@ -35,16 +35,24 @@ class Mounts:
 def mounted(table: bytes) -> list[tuple[str, str, str]]:
     """Return device, mount point and kind of each file system in a table of mounts that is to be shown."""
     found: dict[str, tuple[str, str, str]] = {}
-    for line in table.decode("utf-8", "surrogateescape").splitlines():
-        fields = line.split()
-        if len(fields) < 3:
-            continue
-        device, place, kind = (_ESCAPE.sub(lambda code: chr(int(code[1], 8)), field) for field in fields[:3])
+    for device, place, kind in _on_top(table):
         if (device.startswith("/dev/") and kind not in _IMAGES) or place == "/":
             if place == "/":
                 found.pop(device, None)  # what is bound elsewhere is shown where it belongs
             found.setdefault(device, (device, place, kind))
     return list(found.values())
+
+
+def _on_top(table: bytes) -> list[tuple[str, str, str]]:
+    """Return what is mounted at each place: of several, the last. A service's sandbox covers places, such as /home."""
+    rows: dict[str, tuple[str, str, str]] = {}
+    for line in table.decode("utf-8", "surrogateescape").splitlines():
+        fields = line.split()
+        if len(fields) >= 3:
+            device, place, kind = (_ESCAPE.sub(lambda code: chr(int(code[1], 8)), field) for field in fields[:3])
+            rows.pop(place, None)
+            rows[place] = (device, place, kind)
+    return list(rows.values())
 
 
 def _filesystem(device: str, place: str, kind: str) -> Filesystem | None:

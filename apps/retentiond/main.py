@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Callable
 
 from benchlab import cli
 from benchlab.daemon.notify import Notifier
@@ -59,11 +60,16 @@ def main(argv: list[str] | None = None) -> int:
     return report.code
 
 
-def run_once(context: cli.Context, dry_run: bool, as_json: bool) -> Report:
-    """Do one run and tell about it on stdout. Raises Fault, OSError."""
+def run_once(context: cli.Context, dry_run: bool, as_json: bool, beat: Callable[[], object] = lambda: None) -> Report:
+    """Do one run and tell about it on stdout; ``beat`` is called after each session. Raises Fault, OSError."""
     retention = context.config.retention
     policy = Policy(retention.days, retention.raw_keep_days, _min_free_bytes(context))
-    with progress(sys.stderr) as on_session:
+    with progress(sys.stderr) as show:
+
+        def on_session(done: int, total: int) -> None:
+            show(done, total)
+            beat()
+
         report = Trimmer(
             context.data_root,
             policy,
@@ -83,9 +89,10 @@ def serve(context: cli.Context, as_json: bool) -> int:
     def is_low() -> bool:
         return root.is_dir() and free_bytes_of(root) < _min_free_bytes(context)
 
+    notifier = Notifier()
     try:
         with stopping_at_once():
-            Daily(lambda: run_once(context, False, as_json), is_low, Notifier()).serve()
+            Daily(lambda: run_once(context, False, as_json, notifier.alive), is_low, notifier).serve()
     except Stopped:
         log.info("stopped")
         return Exit.OK

@@ -34,13 +34,13 @@ def missing_groups(rows: Rows, wanted: int) -> int:
 
 
 def filled(rows: Rows, groups: int) -> Rows:
-    """Return the rows with these groups asked of each machine that runs; one that has gone meanwhile is left out."""
+    """Return the rows with these groups asked of each machine; one that has gone meanwhile is left out."""
     if not groups:
         return rows
     found: list[tuple[Domain, Mapping[str, Any]]] = []
     for domain, stats in rows:
         try:
-            more = _asked(domain, groups) if domain.ID() >= 0 else {}
+            more = _asked(domain, groups)
         except Exception as error:
             if code_of(error) != NO_DOMAIN:
                 raise
@@ -52,11 +52,15 @@ def filled(rows: Rows, groups: int) -> Rows:
 def _asked(domain: Domain, groups: int) -> dict[str, int]:
     _, most_kb, memory_kb, vcpus, cpu_ns = domain.info()
     found: dict[str, int] = {}
-    if groups & CPU:
-        found["cpu.time"] = cpu_ns
     if groups & VCPU:
         found["vcpu.current"] = vcpus
     if groups & BALLOON:
+        found["balloon.maximum"] = most_kb
+    if domain.ID() < 0:  # off, it has its sizes and nothing else
+        return found
+    if groups & CPU:
+        found["cpu.time"] = cpu_ns
+    if groups & BALLOON:
         told = {_MEMORY[key]: value for key, value in domain.memoryStats().items() if key in _MEMORY}
-        found |= {"balloon.maximum": most_kb, "balloon.current": memory_kb, **told}
+        found |= {"balloon.current": memory_kb, **told}
     return found

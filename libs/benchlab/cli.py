@@ -38,6 +38,18 @@ class _Parser(argparse.ArgumentParser):
         self.exit(Exit.USAGE, f"{self.prog}: {message} (see --help)\n")
 
 
+class _Describe(argparse.Action):
+    """Prints what the command line may say, as JSON for ``benchctl completions`` and ``benchctl man``."""
+
+    def __call__(self, p: argparse.ArgumentParser, *_: object) -> NoReturn:
+        import msgspec
+
+        from benchlab.cli_describe import describe
+
+        print(msgspec.json.encode(describe(p)).decode())
+        p.exit(Exit.OK)
+
+
 def parser(prog: str, description: str, examples: str) -> argparse.ArgumentParser:
     """Return a parser with the options that all programs have; a usage error is one line, and exits 2."""
     p = _Parser(
@@ -48,6 +60,7 @@ def parser(prog: str, description: str, examples: str) -> argparse.ArgumentParse
         allow_abbrev=False,
     )
     p.add_argument("--version", action="version", version=f"{prog} {__version__}")
+    p.add_argument("--describe", action=_Describe, nargs=0, help=argparse.SUPPRESS)
     p.add_argument("--config", type=Path, metavar="FILE", help=f"configuration (default: {config.SYSTEM_PATH})")
     p.add_argument("--data-root", metavar="DIR", help="folder that holds sessions/ (BENCHLAB_DATA_ROOT)")
     p.add_argument("--session", metavar="NAME", help="session (BENCHLAB_SESSION; default: current)")

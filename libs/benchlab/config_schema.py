@@ -116,6 +116,11 @@ class Sinks(Section, frozen=True):
     sqlite: bool = False
     influx: bool = False
 
+    @property
+    def enabled(self) -> set[str]:
+        """The names of those that are switched on."""
+        return {name for name in self.__struct_fields__ if getattr(self, name)}
+
 
 class Influx(Section, frozen=True):
     """``[influx]``: the InfluxDB that the sink writes to; ``influx_db`` is a bucket where ``api`` is v2.

@@ -7,6 +7,7 @@ import fcntl
 import grp
 import json
 import os
+import pwd
 import threading
 import time
 from collections.abc import Callable
@@ -82,12 +83,15 @@ def make_dir(path: Path) -> None:
 
 
 def share(target: int | Path) -> bool:
-    """Give a file to the group ``benchlab`` if that group exists and we may; return whether it was done."""
+    """Give a file to the group ``benchlab`` if that group exists and we may; return whether it was done.
+
+    Root gives it to the user of that name too, as whom the services go on with it.
+    """
     gid = _group_id()
     if gid is None:
         return False
     try:
-        os.chown(target, -1, gid)
+        os.chown(target, _user_id() if os.geteuid() == 0 else -1, gid)
     except OSError:
         return False
     return True
@@ -109,17 +113,49 @@ def _group_id() -> int | None:
         return None
 
 
+@lru_cache(maxsize=1)
+def _user_id() -> int:
+    """Return the user that the services run as, -1 if there is none."""
+    try:
+        return pwd.getpwnam(GROUP).pw_uid
+    except (KeyError, OSError):
+        return -1
+
+
 def storage_fault(error: OSError, folder: Path) -> Fault:
-    """Return the one line about a folder that could not be written."""
+    """Return the one line about a folder that could not be written, or not be read."""
+    refused = _refusal(folder)
     reasons = {
         errno.EROFS: "is read-only: make it writable",
-        errno.EACCES: f"may not be written by user {os.geteuid()}: change its owner or group",
-        errno.EPERM: f"may not be written by user {os.geteuid()}: change its owner or group",
+        errno.EACCES: refused,
+        errno.EPERM: refused,
         errno.ENOSPC: "is on a full disk: free some space",
         errno.EDQUOT: "is over its disk quota: free some space",
     }
     what = reasons.get(error.errno or 0, f"cannot be used ({error.strerror}: {error.filename})")
     return Fault(f"{folder} {what}, or choose another place with --data-root DIR", Exit.IO)
+
+
+def _refusal(folder: Path) -> str:
+    """Return what is said about a folder that is closed to us: the services' own has a way in, or a way to use it."""
+    uid = os.geteuid()
+    status = _nearest(folder)
+    if status is not None and status.st_gid == _group_id():
+        if status.st_gid not in (os.getegid(), *os.getgroups()):
+            return f"is for the group {GROUP}, which user {uid} is not in: sudo usermod -aG {GROUP} $USER, log in anew"
+        if status.st_uid == _user_id():
+            return f"is written by the user {GROUP} only: put sudo -u {GROUP} before the command"
+    return f"may not be written by user {uid}: change its owner or group"
+
+
+def _nearest(folder: Path) -> os.stat_result | None:
+    """Return what is known of a folder, or of the nearest above it that we may look at."""
+    for path in (folder, *folder.parents):
+        try:
+            return path.stat()
+        except OSError:
+            continue
+    return None
 
 
 class FileLock:

@@ -364,6 +364,15 @@ def test_sinks_are_as_far_behind_as_their_cursors_say(benchctl: Benchctl, sessio
     assert "sqlite: up to date" in text
 
 
+def test_sink_that_is_wanted_and_has_stored_nothing_is_not_said_to_have_all(
+    benchctl: Benchctl, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint(session, outputs={"latency.jsonl": 500})
+    monkeypatch.setenv("BENCHLAB_SINKS_INFLUX", "true")
+    assert shown(benchctl)["session"]["sinks"] == [{"sink": "influx", "behind_bytes": {}, "problem": None}]
+    assert "influx: nothing stored yet" in benchctl("status").stdout
+
+
 def test_store_that_nobody_writes_is_left_as_it_is(benchctl: Benchctl, session: Session) -> None:
     store = sqlite3.connect(session.store / "telemetry.db")
     store.execute("PRAGMA journal_mode = WAL")

@@ -29,9 +29,12 @@ def missing(message: str) -> None:
     pytest.skip(message)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
-    """Start the browser that Debian has; Playwright's own is never downloaded."""
+    """Start the browser that Debian has; Playwright's own is never downloaded.
+
+    It ends with this folder: while Playwright is at work, asyncio.run() is refused in this process.
+    """
     path = shutil.which("chromium")
     if path is None:
         missing("chromium is not there; to run this test: sudo apt-get install -y chromium")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,13 +81,13 @@ def test_token_is_asked_for_once_and_what_was_typed_is_kept(
 
 @pytest.mark.parametrize("pair", list(LATENCIES_MS)[1:], ids="-".join)
 def test_pair_that_is_chosen_is_the_one_that_is_shown(
-    visit: Visit, serve: Serve, session: Session, tmp_path: Path, pair: Sequence[str]
+    visit: Visit, serve: Serve, session: Session, tmp_path: Path, pair: tuple[str, str]
 ) -> None:
     page = visit(serve(tmp_path / "data")).open("/")
     expect(card(page, "current")).to_have_text("10.50")
     chosen = page.get_by_role("combobox", name="Pair of stages")
     expect(chosen.locator("option")).to_have_count(len(LATENCIES_MS))
     chosen.select_option(value=json.dumps(list(pair), separators=(",", ":")))
-    expect(card(page, "current")).to_have_text(f"{LATENCIES_MS[tuple(pair)]:.2f}")
-    expect(card(page, "min")).to_have_text(f"{LATENCIES_MS[tuple(pair)]:.2f}")
+    expect(card(page, "current")).to_have_text(f"{LATENCIES_MS[pair]:.2f}")
+    expect(card(page, "min")).to_have_text(f"{LATENCIES_MS[pair]:.2f}")
     until(lambda: frames_shown(page) == FRAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 
 from cx_exporter.progress import Progress
 
@@ -47,3 +48,11 @@ def test_a_loop_that_is_left_early_takes_the_bar_down() -> None:
         if n == 20_000:
             break
     assert list(bar.track(range(5_000), "again", 5_000, lambda: 0)) == list(range(5_000))
+
+
+def test_a_long_loop_says_again_and_again_that_it_goes_on_terminal_or_not() -> None:
+    for out in (io.StringIO(), Terminal()):
+        beats: list[None] = []
+        bar = Progress(out, beat=partial(beats.append, None))
+        assert list(bar.track(range(20_000), "reading", 20_000)) == list(range(20_000))
+        assert len(beats) >= 4

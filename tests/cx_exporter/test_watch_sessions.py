@@ -369,6 +369,15 @@ def test_switched_off_it_says_so_and_ends_well(tmp_path: Path, run: Run) -> None
     assert "cx_export.enabled is false" in done.stderr
 
 
+def test_switched_off_it_is_no_failed_start_to_the_service_manager(tmp_path: Path, run: Run) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        env = {"BENCHLAB_CX_EXPORT_ENABLED": "false", "NOTIFY_SOCKET": str(tmp_path / "notify")}
+        assert run("cx_exporter", "--watch", **configured(tmp_path), **env).returncode == 0
+        manager.setblocking(False)
+        assert manager.recv(100) == b"READY=1"
+
+
 @pytest.mark.parametrize(
     "flag", [("--session", "dev"), ("--out", "x.csv"), ("--from", "1"), ("--stage-a", "a"), ("--check", "x.csv")]
 )

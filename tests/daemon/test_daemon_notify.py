@@ -105,3 +105,20 @@ def test_manager_that_is_gone_does_no_harm(tmp_path: Path) -> None:
 )
 def test_watchdog_is_due_twice_as_often_as_asked(env: dict[str, str], expected_s: float | None) -> None:
     assert Notifier(env).watchdog_s == expected_s
+
+
+def test_work_that_says_all_the_time_that_it_goes_on_is_heard_as_often_as_is_asked_for(manager: socket.socket) -> None:
+    notifier = Notifier({"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "3600000000"})
+    for _ in range(100):
+        notifier.alive()
+    notifier.send("STOPPING=1")
+    assert [manager.recv(100), manager.recv(100)] == [b"WATCHDOG=1", b"STOPPING=1"]
+    notifier.close()
+
+
+def test_work_says_nothing_where_no_watchdog_asks(manager: socket.socket) -> None:
+    notifier = Notifier({"NOTIFY_SOCKET": manager.getsockname()})
+    notifier.alive()
+    notifier.send("STOPPING=1")
+    assert manager.recv(100) == b"STOPPING=1"
+    notifier.close()

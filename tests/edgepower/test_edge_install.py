@@ -121,8 +121,7 @@ def test_uninstalling_leaves_the_document_and_may_be_repeated(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "expected --components"),
-        (("--components", "edge,moon"), "found moon, expected edge"),
+        (("--components", "edge,moon"), "found moon, expected all, telemetry"),
         (("--components",), "--components: expected a value"),
         (("--fast",), "found --fast, expected --components"),
         (("--components", "edge", "--user", "a b"), "--user: found a b, expected the name of a user"),
@@ -131,7 +130,7 @@ def test_uninstalling_leaves_the_document_and_may_be_repeated(tmp_path: Path) ->
 def test_a_wrong_command_line_is_one_line_and_2(
     script: str, words: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    done = run(script, *words, *(("--root", str(tmp_path)) if words and len(words) > 1 else ()))
+    done = run(script, "--root", str(tmp_path), *words)  # should it be taken for right, this machine is left alone
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
     assert files(tmp_path) == {}
 

@@ -19,6 +19,7 @@ from muxd.opening import Opener, catch_up
 from muxd.outputs import LATE_FILE, in_session
 from muxd.replay import differences
 from muxd.settings import Settings
+from muxd.sitting import Sitting
 from support import mux_scenarios as scenarios
 from support.mux_sessions import (
     FOR_EVER_NS,
@@ -223,3 +224,18 @@ def test_provisional_rows_go_with_the_next_bytes_that_come(tmp_path: Path) -> No
     mux.settle(unless_waiting=False)
     assert [row["kv"].get("reason") for row in rows(session)] == [None, None, None, "open_at_end"]
     mux.close()
+
+
+def test_long_work_tells_how_far_it_is_a_backlog_and_a_rebuild_included(tmp_path: Path) -> None:
+    session = make_session(tmp_path / "s")
+    record(session, usual_run())
+    told: list[int] = []
+    made = Opener(session, SETTINGS, FOR_EVER_NS, clock=FakeClock(), on_progress=told.append)
+    sitting = Sitting(session, made)
+    sitting.round()
+    assert sum(told) == sum(path.stat().st_size for path in session.raw.glob("*.jsonl"))
+    sitting.mux.close()
+    told.clear()
+    made.rebuild("asked for").close()
+    assert told
+    sitting.close()

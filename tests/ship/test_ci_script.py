@@ -11,6 +11,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PRESENT = ("bash", "dirname", "cat", "env", "grep")
 TOOLS = ("systemd-analyze", "unshare", "mount", "git", "python3", "gcc", "pkg-config", "cpio", "nsenter", "ip")
+SHELLS = ("groff", "zsh", "fish")
+PRODUCTION = ("debootstrap", "bwrap")
 VIRTUAL = ("libvirtd", "virtlogd", "qemu-system-x86_64", "busybox")
 SERVICES = (
     "prometheus",
@@ -23,6 +25,7 @@ SERVICES = (
     "gst-launch-1.0",
     "chromium",
     *VIRTUAL,
+    *PRODUCTION,
 )
 NOTES = '#!/usr/bin/env bash\necho "${0##*/} $*" >>"$NOTES"\n'
 
@@ -67,13 +70,13 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def test_ci_installs_nothing_where_nothing_is_missing(machine: Machine) -> None:
-    machine.provide(*TOOLS, *SERVICES)
+    machine.provide(*TOOLS, *SHELLS, *SERVICES)
     assert machine.run("-k", "torn") == ["test.sh -k torn", "CI=true"]
     assert machine.done.returncode == 0
 
 
 def test_ci_installs_what_is_missing_without_recommends_after_an_update(machine: Machine) -> None:
-    machine.provide(*TOOLS, *SERVICES[2:])
+    machine.provide(*TOOLS, *SHELLS, *SERVICES[2:])
     machine.script(machine.bin / "dpkg-query", '#!/usr/bin/env bash\n[[ $* != *gir1.2* ]] && echo "ok installed"\n')
     notes = machine.run()
     apt = [note for note in notes if note.startswith("apt-get")]
@@ -85,7 +88,7 @@ def test_ci_installs_what_is_missing_without_recommends_after_an_update(machine:
 
 
 def test_ci_stops_when_a_package_cannot_be_installed(machine: Machine) -> None:
-    machine.provide(*TOOLS, *SERVICES[1:])
+    machine.provide(*TOOLS, *SHELLS, *SERVICES[1:])
     machine.script(machine.bin / "apt-get", NOTES + "[[ $1 != install ]] || exit 100\n")
     notes = machine.run()
     assert machine.done.returncode == 100

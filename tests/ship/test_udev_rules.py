@@ -56,7 +56,86 @@ def test_rules_are_rules(path: Path) -> None:
             assert operator in ("=", "+=", ":="), f"{key} assigns"
         else:
             raise AssertionError(f"unknown key {key}")
-        assert re.fullmatch(r"(?:[^%$]|%[SpkN%])*", value), f"unknown substitution in {value}"
+        assert re.fullmatch(r"(?:[^%$]|%[SpkN%]|\$env\{\w+\})*", value), f"unknown substitution in {value}"
+
+
+class Device:
+    """A device as rules see it: keys that match, attributes of it and its parents, and what rules gave it."""
+
+    def __init__(self, attributes: dict[str, str] | None = None, **keys: str) -> None:
+        self.keys = {"ACTION": "add", **keys}
+        self.attributes = attributes or {}
+        self.env: dict[str, str] = {}
+        self.given: dict[str, list[str]] = {}
+
+    def apply(self, *names: str) -> Device:
+        """Go through rules files in the order of their names, as udevd does."""
+        for path in sorted(REPOSITORY / "udev" / name for name in names):
+            for rule in rules_in(path):
+                if all(self._fits(key, operator, value) for key, operator, value in rule if operator in ("==", "!=")):
+                    for key, operator, value in rule:
+                        if operator not in ("==", "!="):
+                            self._assign(key, value)
+        return self
+
+    def _fits(self, key: str, operator: str, pattern: str) -> bool:
+        kind, _, name = key.rstrip("}").partition("{")
+        tables = {"ATTR": self.attributes, "ATTRS": self.attributes, "ENV": self.env}
+        found = tables[kind].get(name, "") if name else self.keys.get(kind, "")
+        return fnmatchcase(found, pattern) == (operator == "==")
+
+    def _assign(self, key: str, value: str) -> None:
+        value = re.sub(r"\$env\{(\w+)\}", lambda name: self.env[name[1]], value)
+        if key.startswith("ENV{"):
+            self.env[key[4:-1]] = value
+        else:
+            self.given.setdefault(key, []).append(value)
+
+
+BENCHLAB = {"idVendor": "0483", "idProduct": "5740"}
+PMD_USB = {"idVendor": "1a86", "idProduct": "7523"}
+STRANGER = {"idVendor": "2341", "idProduct": "0043"}
+METERS = "99-benchlab.rules"
+SEAT = "70-benchlab-uaccess.rules"
+
+
+@pytest.mark.parametrize(("port", "ids"), [("ttyACM0", BENCHLAB), ("ttyUSB3", PMD_USB)], ids=["BENCHLAB", "PMD-USB"])
+def test_a_meter_is_for_the_group_and_the_seat_and_keeps_its_names(port: str, ids: dict[str, str]) -> None:
+    device = Device(ids, SUBSYSTEM="tty", KERNEL=port)
+    device.env = {"ID_SERIAL_SHORT": "35F2", "ID_PATH": "pci-0000:00:14.0-usb-0:1:1.0"}
+    device.apply(SEAT, METERS)
+    assert device.given["GROUP"] == [GROUP] and device.given["MODE"] == ["0660"] and device.given["TAG"] == ["uaccess"]
+    assert device.given["SYMLINK"] == ["benchlab/35F2", "benchlab/pci-0000:00:14.0-usb-0:1:1.0"]
+    assert device.env["ID_MM_PORT_IGNORE"] == "1"
+
+
+@pytest.mark.parametrize("ids", [BENCHLAB, PMD_USB], ids=["BENCHLAB", "PMD-USB"])
+def test_modem_manager_is_kept_from_the_whole_device(ids: dict[str, str]) -> None:
+    device = Device(ids, SUBSYSTEM="usb")
+    device.env = {"DEVTYPE": "usb_device"}
+    assert device.apply(SEAT, METERS).env["ID_MM_DEVICE_IGNORE"] == "1"
+
+
+def test_a_meter_without_a_serial_number_has_the_name_of_its_socket_only() -> None:
+    device = Device(BENCHLAB, SUBSYSTEM="tty", KERNEL="ttyACM0")
+    device.env = {"ID_PATH": "usb-0:1"}
+    assert device.apply(METERS).given["SYMLINK"] == ["benchlab/usb-0:1"]
+
+
+def test_another_serial_device_is_none_of_our_business() -> None:
+    device = Device(STRANGER, SUBSYSTEM="tty", KERNEL="ttyACM0")
+    device.env = {"ID_SERIAL_SHORT": "1", "ID_PATH": "usb-0:1"}
+    before = dict(device.env)
+    assert device.apply(SEAT, METERS).given == {} and device.env == before
+
+
+def test_video_devices_are_for_the_group() -> None:
+    assert Device(SUBSYSTEM="video4linux", KERNEL="video0").apply(METERS).given == {"GROUP": [GROUP], "MODE": ["0660"]}
+    assert Device(SUBSYSTEM="video4linux", KERNEL="v4l-subdev0").apply(METERS).given == {}
+
+
+def test_the_seat_is_told_before_systemd_acts_on_it() -> None:
+    assert METERS > "73-seat-late.rules" > SEAT
 
 
 def matched(path: str) -> list[str]:

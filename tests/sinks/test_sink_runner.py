@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchlab.config import Config, load
-from benchlab.config_schema import Sinks
+from benchlab.config_schema import Influx, Sinks
 from benchlab.session import Session
-from muxd.sinks.runner import Configured, SinkRunner, enabled, make_sink
+from muxd.sinks.cursor import FileCursors
+from muxd.sinks.runner import Configured, SinkRunner, make_sink
 from muxd.sinks.sink import Record, Sink, Transient
 from support.mux_sessions import make_session, mux_closed
 from support.processes import until
@@ -48,7 +49,7 @@ def test_without_sinks_nothing_is_made(session: Session) -> None:
     runner.start()
     runner.add(session)
     runner.close()
-    assert enabled(Config()) == set()
+    assert Config().sinks.enabled == set()
     assert not store_path(session).exists()
 
 
@@ -68,6 +69,28 @@ def test_a_sink_is_added_and_removed_by_changing_the_file(session: Session, tmp_
     until(lambda: "benchlab_sink_lag_seconds('sqlite',)" not in metrics(runner))
     runner.close()
     assert_store_is_the_log(session)
+
+
+def test_a_sink_whose_settings_changed_begins_anew_with_them_and_the_others_go_on(session: Session) -> None:
+    configs = [Config(sinks=Sinks(influx=True, sqlite=True), influx=Influx(influx_url="http://127.0.0.1:1"))]
+    begun: list[tuple[str, str]] = []
+    stored: dict[str, ListSink] = {}
+
+    def make(name: str, session: Session, config: Config) -> Sink:
+        url = config.influx.influx_url if name == "influx" else ""
+        begun.append((name, url))
+        sink = stored[url] = ListSink(session)
+        sink.cursors = FileCursors(session.dir / "state", f"list{len(begun)}")
+        return sink
+
+    runner = SinkRunner(lambda: configs[-1], make)
+    runner.start()
+    runner.add(session)
+    configs.append(Config(sinks=configs[0].sinks, influx=Influx(influx_url="http://127.0.0.1:2")))
+    until(lambda: "http://127.0.0.1:2" in stored)
+    runner.close()
+    assert begun == [("influx", "http://127.0.0.1:1"), ("sqlite", ""), ("influx", "http://127.0.0.1:2")]
+    assert stored["http://127.0.0.1:2"].places() == stored[""].places() == places(session)
 
 
 def test_a_configuration_that_became_wrong_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

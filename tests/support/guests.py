@@ -130,7 +130,7 @@ class Guests:
         assert self._holder.stdout is not None
         assert self._holder.stdout.readline() == b"ready\n"
         self._inner = int(Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children").read_text().split()[0])
-        self._inside("virtlogd", "-d")
+        self._inside("virtlogd", "-d", "-p", str(folder / "virtlogd.pid"))
         self.start_libvirtd()
 
     @property
@@ -143,7 +143,7 @@ class Guests:
         return libvirt.open(f"qemu+unix:///system?socket={self._sockets / 'libvirt-sock'}")
 
     def start_libvirtd(self) -> None:
-        self._inside("libvirtd", "-d", "-f", str(self._config))
+        self._inside("libvirtd", "-d", "-p", str(self._folder / "libvirtd.pid"), "-f", str(self._config))
         until((self._sockets / "libvirt-sock-ro").exists, PATIENCE_S)
 
     def restart_libvirtd(self) -> None:

@@ -24,6 +24,19 @@ scrape_configs:
 """
 
 
+def query_path(text: str) -> str:
+    """Return where an instant query is answered."""
+    return "/api/v1/query?" + urllib.parse.urlencode({"query": text})
+
+
+def metric_values(body: bytes) -> list[float]:
+    """Return the samples in the answer to an instant query."""
+    answer = json.loads(body)
+    assert answer["status"] == "success", answer
+    values = [float(sample["value"][1]) for sample in answer["data"]["result"]]
+    return [value for value in values if not math.isnan(value)]
+
+
 class Prometheus:
     """A running server; ``query`` returns the samples of an instant query."""
 
@@ -42,10 +55,7 @@ class Prometheus:
             return False
 
     def query(self, text: str) -> list[float]:
-        answer = json.loads(self.get("/api/v1/query?" + urllib.parse.urlencode({"query": text})))
-        assert answer["status"] == "success", answer
-        values = [float(sample["value"][1]) for sample in answer["data"]["result"]]
-        return [value for value in values if not math.isnan(value)]
+        return metric_values(self.get(query_path(text)))
 
 
 @contextmanager

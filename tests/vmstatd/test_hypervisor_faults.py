@@ -122,7 +122,7 @@ def test_driver_that_tells_the_state_only_is_asked_machine_by_machine() -> None:
     libvirt = Libvirt(Machine("a", recorded("test")), Machine("off", {"state.state": 5}, -1))
     on, off = poller(libvirt).poll().found
     assert (on.stats["cpu.time"], on.stats["vcpu.current"], on.stats["balloon.rss"]) == (5_000_000_000, 2, 1 << 20)
-    assert off.stats == {"state.state": 5}
+    assert off.stats == {"state.state": 5, "vcpu.current": 2, "balloon.maximum": 8 << 20}
 
 
 def test_machine_that_vanishes_between_list_and_read_is_left_out() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple, Protocol
 
+from benchlab.influx import identifier, literal
 from muxd.sinks.influx_http import Answer, Client
 
 Params = dict[str, str]
@@ -33,9 +33,6 @@ class Api(Protocol):
     path: str
     params: Params
 
-    def authorization(self, token: str) -> str:
-        """Return the header that bears a token."""
-
     def create(self, client: Client) -> Answer:
         """Make the database. Raises Transient, Denied."""
 
@@ -47,24 +44,20 @@ class Api(Protocol):
 
 
 class V1:
-    """``/write`` of InfluxDB 1, which others understand as well. A token with a colon is a user and a password."""
+    """``/write`` of InfluxDB 1, which others understand as well."""
 
     def __init__(self, database: str) -> None:
         self.path = "/write"
         self.params = {"db": database, "precision": "ns"}
         self._database = database
 
-    def authorization(self, token: str) -> str:
-        """Return the header that bears a token."""
-        return f"Basic {b64encode(token.encode()).decode()}" if ":" in token else f"Bearer {token}"
-
     def create(self, client: Client) -> Answer:
         """Make the database. Raises Transient, Denied."""
-        return self._query(client, f"CREATE DATABASE {_identifier(self._database)}")
+        return self._query(client, f"CREATE DATABASE {identifier(self._database)}")
 
     def forget(self, client: Client, session: str) -> bool:
         """Delete the points that bear a session's tag, and return whether that could be. Raises Transient."""
-        answer = self._query(client, f'DROP SERIES WHERE "session" = {_literal(session)}')
+        answer = self._query(client, f'DROP SERIES WHERE "session" = {literal(session)}')
         results = answer.document.get("results") if isinstance(answer.document, dict) else None
         return answer.status == 200 and results == [{"statement_id": 0}]  # others answer 200 to any question
 
@@ -87,10 +80,6 @@ class V2:
         self.params = {"bucket": bucket, "precision": "ns", **({"org": org} if org else {})}
         self._bucket = bucket
         self._org = org
-
-    def authorization(self, token: str) -> str:
-        """Return the header that bears a token."""
-        return f"Token {token}"
 
     def create(self, client: Client) -> Answer:
         """Make the bucket. Raises Transient, Denied."""
@@ -120,10 +109,6 @@ class V3:
         self.path = "/api/v3/write_lp"
         self.params = {"db": database, "precision": "nanosecond", "accept_partial": "true", "no_sync": "false"}
         self._database = database
-
-    def authorization(self, token: str) -> str:
-        """Return the header that bears a token."""
-        return f"Bearer {token}"
 
     def create(self, client: Client) -> Answer:
         """Make the database. Raises Transient, Denied."""
@@ -162,11 +147,3 @@ def _quoted(words: str, lines: Sequence[bytes]) -> Refusal:
     said = {line.encode(): why.strip() for line, why in _UNPARSED.findall(words)}
     named = {at: said[line] for at, line in enumerate(lines) if line in said} if said else {}
     return Refusal(words, named, int(dropped[-1]) if dropped else None)
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _literal(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

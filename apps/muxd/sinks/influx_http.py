@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
 
+from benchlab.influx import port_hint
 from muxd.sinks.sink import Transient
 
 CONNECT_S = 3.0
@@ -23,8 +23,6 @@ WHOLE_S = 30.0  # that it may take over all of an answer
 LARGEST_ANSWER = 8 << 20
 LONGEST_RETRY_S = 3600.0
 GZIP_LEVEL = 1  # of a line's bytes it saves nine tenths; more effort saves little more
-
-DEFAULT_PORT, PORT_OF_V3 = 8086, 8181
 
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of every request
 
@@ -42,19 +40,19 @@ class Denied(Transient):
 
 
 class Client:
-    """Talks to one server. ``authorization`` is asked for the header once a connection."""
+    """Talks to one server. ``headers`` is asked for those of every request once a connection."""
 
     def __init__(
         self,
         url: str,
-        authorization: Callable[[], str | None],
+        headers: Callable[[], Mapping[str, str]],
         *,
         transport: httpx2.BaseTransport | None = None,
         idle_s: float = IDLE_S,
         whole_s: float = WHOLE_S,
     ) -> None:
         self._url = url.rstrip("/")
-        self._authorization = authorization
+        self._headers = headers
         self._transport = transport
         self._idle_s = idle_s
         self._whole_s = whole_s
@@ -100,9 +98,8 @@ class Client:
 
     def _connected(self) -> httpx2.Client:
         if self._client is None:
-            authorization = self._authorization()
             self._client = httpx2.Client(
-                headers={"Authorization": authorization} if authorization else {},
+                headers=dict(self._headers()),
                 timeout=httpx2.Timeout(self._idle_s, connect=min(CONNECT_S, self._idle_s)),
                 trust_env=False,  # no proxy stands between this host and itself
                 verify=ssl.create_default_context() if self._url.startswith("https:") else False,
@@ -124,10 +121,7 @@ class Client:
 
     def _unreachable(self, error: httpx2.TransportError) -> str:
         said = f"no answer from {self._url} ({error or type(error).__name__})"
-        refused = isinstance(error, httpx2.ConnectError)
-        if refused and (urlsplit(self._url).port or DEFAULT_PORT) == DEFAULT_PORT:
-            said += f"; expected an InfluxDB at [influx].influx_url: InfluxDB 3's own port is {PORT_OF_V3}"
-        return said
+        return said + port_hint(self._url) if isinstance(error, httpx2.ConnectError) else said
 
 
 def _answer(status: int, body: bytes) -> Answer:

@@ -88,7 +88,7 @@ class Points:
                 yield from self._table(event, table, rows)
 
     def _vm(self, event: Event) -> Iterator[bytes | None]:
-        """Yield the points of seed's contract; only a simulated one bears a tag more."""
+        """Yield the two documented points; only a simulated one bears a tag more."""
         kv = event.kv
         tags = (("VMID", kv.get("vmid")), ("name", kv.get("name")), ("uuid", event.dev), ("sim", _sim(event.sim)))
         for name, writers in ((VM_METRICS, _METRICS), (VM_FEATURES, _FEATURES)):

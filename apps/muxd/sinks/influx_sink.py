@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from benchlab.config import Config
 from benchlab.config_schema import Influx
 from benchlab.errors import Exit, Fault
+from benchlab.influx import authorization, token_of
 from benchlab.session import Session
-from benchlab.token_file import read_token
 
 try:
     from muxd.sinks.influx_http import Answer, Client, Denied
@@ -32,7 +30,6 @@ from muxd.sinks.sink import Record, Rejected, StoreChanged, Transient
 
 log = logging.getLogger("muxd")
 
-TOKEN_VARIABLE = "INFLUX_TOKEN"
 SAVE_S = 1.0
 CHUNK_BYTES = 1 << 20  # some 4,500 rows: most requests are then full
 
@@ -41,27 +38,16 @@ def make(session: Session, config: Config) -> InfluxSink:
     """Return the sink of a session."""
     influx = config.influx
     api = api_of(influx.api, influx.influx_db, influx.influx_org)
-    client = Client(influx.influx_url, partial(authorization, api, influx))
+    client = Client(influx.influx_url, partial(headers, influx))
     return InfluxSink(session, influx, api, client)
 
 
-def token_of(influx: Influx, env: Mapping[str, str] = os.environ) -> tuple[str, str]:
-    """Return the token, "" if there is none, and where it comes from, in words. Raises Fault (CONFIG)."""
-    token = env.get(TOKEN_VARIABLE, "").strip()
-    if token:
-        return token, f"the token is that of {TOKEN_VARIABLE}"
-    if influx.token_file:
-        return read_token(Path(influx.token_file)), f"the token is that of {influx.token_file} ([influx].token_file)"
-    return "", f"there is no token: set {TOKEN_VARIABLE}, or name a file in [influx].token_file"
-
-
-def authorization(api: Api, influx: Influx) -> str | None:
+def headers(influx: Influx) -> dict[str, str]:
     """Return the header that bears the token, if there is one. Raises Transient: a file can be mended."""
     try:
-        token, _ = token_of(influx)
+        return authorization(influx)
     except Fault as fault:
         raise Transient(fault.message) from fault
-    return api.authorization(token) if token else None
 
 
 class _Attempt(NamedTuple):

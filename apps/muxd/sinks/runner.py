@@ -37,9 +37,9 @@ def make_sink(name: str, session: Session, config: Config) -> Sink:
     return cast(Sink, module.make(session, config))
 
 
-def enabled(config: Config) -> set[str]:
-    """Return the sinks that ``[sinks]`` switches on."""
-    return {name for name in config.sinks.__struct_fields__ if getattr(config.sinks, name)}
+def settings_of(name: str, config: Config) -> object:
+    """Return a sink's own section of the configuration, None if it has none."""
+    return getattr(config, name, None)
 
 
 class Configured:
@@ -71,10 +71,14 @@ class Configured:
 
 
 class SinkThread:
-    """One sink of one session at work. ``finish`` lets it end once it has stored everything, ``stop`` at once."""
+    """One sink of one session at work. ``finish`` lets it end once it has stored everything, ``stop`` at once.
 
-    def __init__(self, worker: Worker) -> None:
+    ``settings`` is the section of the configuration that it was made with, None if it has none.
+    """
+
+    def __init__(self, worker: Worker, settings: object = None) -> None:
         self.worker = worker
+        self.settings = settings
         self.tried_to_finish = False
         self._wake = threading.Event()
         self._finishing = threading.Event()
@@ -202,12 +206,13 @@ class SinkRunner:
             self._measure(threads)
 
     def _arrange(self) -> None:
-        """Start what the configuration names and stop what it names no longer."""
+        """Start what the configuration names, stop what it names no longer, and begin anew what it changed."""
         config = self._configured()
-        wanted = {(folder, name) for folder in self._sessions for name in enabled(config)}
+        wanted = {(folder, name) for folder in self._sessions for name in config.sinks.enabled}
         for key, thread in list(self._threads.items()):
-            if key[0] in self._sessions and key not in wanted and not thread.is_stopping:
-                log.info("sink %s is switched off", key[1])
+            is_changed = thread.settings != settings_of(key[1], config)
+            if key[0] in self._sessions and (key not in wanted or is_changed) and not thread.is_stopping:
+                log.info("sink %s %s", key[1], "has other settings" if key in wanted else "is switched off")
                 thread.stop()
             if not thread.is_alive:
                 del self._threads[key]
@@ -226,7 +231,7 @@ class SinkRunner:
         letters = DeadLetters(session.dir / "quarantine" / f"{name}.jsonl")
         feed = Feed(session.dir, getattr(sink, "chunk_bytes", CHUNK_BYTES))
         worker = Worker(name, sink, feed, letters, rejected=rejected)
-        self._threads[session.dir, name] = SinkThread(worker)
+        self._threads[session.dir, name] = SinkThread(worker, settings_of(name, config))
 
     def _measure(self, threads: list[SinkThread]) -> None:
         found: dict[str, float] = {}

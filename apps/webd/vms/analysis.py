@@ -14,7 +14,8 @@ from benchlab.stats.sizing import LEAST_MINUTES, Sizing, size_cpu, size_memory
 
 WINDOW_S = 86_400.0
 OF_VCPUS = ("vcpu_delay_pct", "vcpu_wait_pct")
-KEYS = ("cpu_pct", "memory_used_kb", "block_latency_ms", *OF_VCPUS, "swap_in_kb_s", "swap_out_kb_s")
+OF_SWAP = ("swap_in_kb_s", "swap_out_kb_s")
+KEYS = ("cpu_pct", "memory_used_kb", "block_latency_ms", *OF_VCPUS, *OF_SWAP)
 NEWEST = 5
 """So many anomalies are told, the newest."""
 
@@ -73,12 +74,15 @@ def forecast(memory_kb: Sequence[Point], limit_kb: int, now_s: float) -> dict[st
 
 
 def hints(series: Mapping[str, Sequence[Point]], vcpus: int, now_s: float) -> list[dict[str, Any]]:
-    """Return what holds the VM back, worst first; waiting is that of one vCPU, swapping that of both ways."""
+    """Return what holds the VM back, worst first; waiting is that of one vCPU, swapping what is known of both ways."""
     looked = {"block_latency_ms": series.get("block_latency_ms", ())}
     for key in OF_VCPUS if vcpus else ():
         looked[key] = [(at_s, value / vcpus) for at_s, value in series.get(key, ())]
-    swapped = dict(series.get("swap_out_kb_s", ()))
-    looked["swap_kb_s"] = [(at_s, value + swapped.get(at_s, 0.0)) for at_s, value in series.get("swap_in_kb_s", ())]
+    swapped: dict[float, float] = {}
+    for key in OF_SWAP:
+        for at_s, value in series.get(key, ()):
+            swapped[at_s] = swapped.get(at_s, 0.0) + value
+    looked["swap_kb_s"] = sorted(swapped.items())
     return [asdict(hint) for hint in bottlenecks(looked, now_s)]
 
 

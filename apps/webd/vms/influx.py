@@ -5,23 +5,22 @@ Version 1 and 2 answer ``/query``, version 3 ``/api/v3/query_influxql``.
 
 from __future__ import annotations
 
-import os
-from base64 import b64encode
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from benchlab.config_schema import Influx
+from benchlab.influx import authorization, identifier, literal, port_hint
 from benchlab.query.signal_index import Span
-from benchlab.token_file import read_token
 from webd.errors import Refusal
 from webd.vms.columns import FEATURES, METRICS, Found, source_of
 
 TIMEOUT_S = 10.0
-TOKEN_VARIABLE = "INFLUX_TOKEN"
 Ask = Callable[[str, Mapping[str, str], Mapping[str, str]], Any]
 """Path, parameters, headers -> the document of an answer. Raises Refusal."""
+
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of every request
 
 
 def from_influx(
@@ -29,24 +28,40 @@ def from_influx(
 ) -> Found:
     """Return a field between two times. Raises Refusal (502) if InfluxDB does not answer the question."""
     measurement, tag = place_of(key)
-    where = f"FROM {quoted(measurement)} WHERE {quoted(tag)} = {literal(uuid)} AND time >= {from_ns} AND time < {to_ns}"
+    times = f"time >= {from_ns} AND time < {to_ns}"
+    where = f"FROM {identifier(measurement)} WHERE {identifier(tag)} = {literal(uuid)} AND {times}"
     server = _Server(influx, ask or over_http(influx))
-    field = quoted(key)
+    field = identifier(key)
     counted = server.rows(f"SELECT count({field}) AS n {where}")
     count = int(counted[0]["n"]) if counted else 0
     sim = bool(count and server.rows(f"SELECT {field} {where} AND \"sim\" = 'true' LIMIT 1"))
     if count <= points:
         rows = server.rows(f"SELECT {field} AS value {where}") if count else []
         return Found("influx", [(row["time"], row["value"]) for row in rows if row.get("value") is not None], None, sim)
-    width_ns = -(-(to_ns - from_ns) // points)
+    first, last = (server.rows(f"SELECT {field} {where} ORDER BY time {order} LIMIT 1") for order in ("ASC", "DESC"))
+    if not first or not last:  # deleted meanwhile
+        return Found("influx", sim=sim)
+    return Found("influx", [], _spans(server, field, where, (first[0]["time"], last[0]["time"]), points), sim)
+
+
+def _spans(server: _Server, field: str, where: str, ends: tuple[int, int], points: int) -> list[Span]:
+    """Return equal steps from the first value to the last one: steps of the time asked for would lie beside them."""
+    first_ns, last_ns = ends
+    width_ns = -(-(last_ns - first_ns + 1) // points)
     parts = f"count({field}) AS n, min({field}) AS low, sum({field}) AS total, max({field}) AS high"
-    rows = server.rows(f"SELECT {parts} {where} GROUP BY time({width_ns}ns) fill(none)")
-    spans = [
-        Span(row["time"], row["time"] + width_ns - 1, int(row["n"]), row["low"], row["total"], row["high"])
+    rows = server.rows(f"SELECT {parts} {where} GROUP BY time({width_ns}ns, {first_ns % width_ns}ns) fill(none)")
+    return [
+        Span(
+            max(row["time"], first_ns),
+            min(row["time"] + width_ns - 1, last_ns),
+            int(row["n"]),
+            row["low"],
+            row["total"],
+            row["high"],
+        )
         for row in rows
         if row.get("n")
     ]
-    return Found("influx", [], spans, sim)
 
 
 def place_of(key: str) -> tuple[str, str]:
@@ -87,18 +102,6 @@ class _Server:
             raise Refusal(502, f"InfluxDB at {influx.influx_url}: found no answer to a query ({error!r})") from error
 
 
-def authorization(influx: Influx, env: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the header that bears the token. Raises Fault (CONFIG) for a file that holds none."""
-    token = env.get(TOKEN_VARIABLE, "") or (read_token(Path(influx.token_file)) if influx.token_file else "")
-    if not token:
-        return {}
-    if influx.api == "v2":
-        return {"Authorization": f"Token {token}"}
-    if influx.api == "v1" and ":" in token:
-        return {"Authorization": f"Basic {b64encode(token.encode()).decode()}"}
-    return {"Authorization": f"Bearer {token}"}
-
-
 def over_http(influx: Influx) -> Ask:
     """Return what asks the server of the configuration."""
 
@@ -109,10 +112,10 @@ def over_http(influx: Influx) -> Ask:
             raise Refusal(502, "[influx].query needs httpx2: pip install 'benchlab-linux-telemetry[influx]'") from None
         url = influx.influx_url.rstrip("/")
         try:
-            with httpx2.Client(timeout=TIMEOUT_S) as client:
+            with httpx2.Client(timeout=TIMEOUT_S, trust_env=False) as client:
                 answer = client.get(url + path, params=dict(params), headers=dict(headers))
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
-            hint = "" if "8181" in url or influx.api != "v3" else " (InfluxDB 3 listens on 8181 by itself)"
+            hint = port_hint(url) if isinstance(error, httpx2.ConnectError) else ""
             raise Refusal(502, f"InfluxDB at {url} does not answer: {error}{hint}") from error
         if answer.status_code != 200:
             raise Refusal(502, f"InfluxDB at {url} answers {answer.status_code}: {answer.text[:200].strip()}")
@@ -126,15 +129,3 @@ def time_ns(text: str) -> int:
     seconds, _, rest = text.rstrip("Z").partition(".")
     at = datetime.fromisoformat(seconds).replace(tzinfo=timezone.utc)
     return int(at.timestamp()) * 1_000_000_000 + int((rest + "0" * 9)[:9])
-
-
-def quoted(name: str) -> str:
-    """Return an identifier of InfluxQL."""
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def literal(text: str) -> str:
-    """Return a text of InfluxQL."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

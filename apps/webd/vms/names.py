@@ -32,12 +32,12 @@ def uuid_of(asked: str, vms: Mapping[str, Event]) -> str:
 
 
 def numbered(asked: str, vms: Mapping[str, Event]) -> set[str]:
-    """Return the VMs of a number: those that run, else those that had it when they did last."""
+    """Return the VMs of a number: those that run, else those that had it when they did last; 0 is that of none."""
     if not (asked.isascii() and asked.isdigit()):
         return set()
     mine = {uuid: event for uuid, event in vms.items() if event.kv.get("vmid") == int(asked)}
     on = {uuid for uuid, event in mine.items() if event.kv.get("state") not in _OFF}
-    return on or set(mine)
+    return on or (set(mine) if int(asked) else set())
 
 
 def is_uuid(text: str) -> bool:

@@ -52,8 +52,8 @@ class Past:
         series = answer(history, lambda h: h.signals.window(wanted.__contains__, from_ns, to_ns, points))
         found = {one.address[2]: of_series(one) for one in series if one.values or one.spans}
         missing = [key for key in keys if key not in found]
-        if len(missing) == len(keys):
-            found |= from_raw(folder, uuid, missing, from_ns, to_ns, points)
+        if len(missing) == len(keys) and (of_vms := [key for key in keys if source_of(key) == VM]):
+            found |= from_raw(folder, uuid, of_vms, from_ns, to_ns, points)
         return {key: found.get(key, Found("signals")) for key in keys}
 
 

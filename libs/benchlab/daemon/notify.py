@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from time import monotonic
 
 
 class Notifier:
@@ -18,6 +19,7 @@ class Notifier:
         usec = env.get("WATCHDOG_USEC", "")
         self.watchdog_s = int(usec) / 2e6 if meant_for_us and usec.isdigit() else None
         """How often WATCHDOG=1 is due in seconds: half of what is allowed; None if nobody asks."""
+        self._alive_s = 0.0
 
     def send(self, message: str) -> None:
         """Send one message; a manager that is gone is nobody's failure."""
@@ -27,6 +29,12 @@ class Notifier:
             self._socket.sendto(message.encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL, self._address)
         except OSError:
             pass
+
+    def alive(self) -> None:
+        """Say that long work goes on, from within it and as often as one likes: it is sent as often as is asked for."""
+        if self.watchdog_s is not None and monotonic() - self._alive_s >= self.watchdog_s / 2:
+            self._alive_s = monotonic()
+            self.send("WATCHDOG=1")
 
     def close(self) -> None:
         """Close the socket."""

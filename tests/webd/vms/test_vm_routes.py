@@ -107,6 +107,8 @@ def test_history_of_what_a_vm_cost(web: TestClient) -> None:
     found = get(web, "/api/telemetry/history", asked)
     assert found["unit"] == "W"
     assert found["columns"]["value"] == pytest.approx([15.0, 15.0, 15.0])
+    nothing = get(web, "/api/telemetry/history", {**asked, "from": 0, "to": 1})
+    assert (nothing["from"], nothing["columns"]["value"]) == ("signals", [])  # vmstatd's own file has no such field
 
 
 def test_the_store_answers_where_there_is_one(tmp_path: Path) -> None:
@@ -157,6 +159,13 @@ def test_a_name_or_number_that_two_bear_is_refused_with_their_uuids(tmp_path: Pa
         assert web.get("/api/telemetry/history", params={"vm": which, "field": "cpu_pct"}).status_code == 400
     append(session, "vmstat", [reading(LEAKY, T0 + NS, name="twin", vmid=7, state="stopped")])
     assert get(web, "/api/telemetry/stats/7")["uuid"] == CALM
+
+
+def test_a_vm_that_never_ran_is_not_known_by_the_number_0(tmp_path: Path) -> None:
+    append(lab(tmp_path), "vmstat", [meta(-1, "start"), reading(CALM, T0, vmid=0, state="stopped")])
+    web = client(tmp_path)
+    assert web.get("/api/telemetry/stats/0").status_code == 404
+    assert get(web, "/api/telemetry/stats/calm one")["id"] == 0
 
 
 def test_a_vm_that_went_is_listed_no_more_and_one_that_comes_is(tmp_path: Path) -> None:
