@@ -11,12 +11,13 @@ from pathlib import Path
 
 from benchctl.checks import ABSENT, FAIL, OK, WARN, Check
 from benchlab.files import GROUP as SHARED_GROUP
+from benchlab.product import shipped
 
 GROUP = "installation"
 RULES = ("99-benchlab.rules", "70-benchlab-uaccess.rules")
 RULE_FOLDERS = ("etc/udev/rules.d", "run/udev/rules.d", "usr/local/lib/udev/rules.d", "usr/lib/udev/rules.d")
 INSTALL = "sudo ./scripts/install.sh"
-CHECKOUT = Path(__file__).resolve().parents[2]
+OURS = shipped("udev")
 ASK_S = 5.0
 
 NODES: Mapping[str, Sequence[str]] = {
@@ -37,23 +38,23 @@ def install_checks(root: Path = Path("/")) -> Iterator[Check]:
     yield from unit_checks(root)
 
 
-def rule_checks(root: Path, shipped: Path = CHECKOUT / "udev") -> Iterator[Check]:
+def rule_checks(root: Path, ours: Path = OURS) -> Iterator[Check]:
     """Yield whether the udev rules are there, and whether they are those of this version."""
     if not (root / "run/udev").is_dir():
         yield Check(GROUP, "udev rules", ABSENT, "no udev runs here, as in most containers")
         return
     for name in RULES:
-        yield _rule_check(root, name, shipped / name)
+        yield _rule_check(root, name, ours / name)
 
 
-def _rule_check(root: Path, name: str, shipped: Path) -> Check:
+def _rule_check(root: Path, name: str, ours: Path) -> Check:
     places = (root / folder / name for folder in RULE_FOLDERS)
     found = next((path for path in places if path.is_file()), None)
-    fix = f"{INSTALL}; or sudo install -m 0644 udev/{name} /etc/udev/rules.d/ && sudo udevadm control --reload"
+    fix = f"sudo install -m 0644 {ours} /etc/udev/rules.d/ && sudo udevadm control --reload && sudo udevadm trigger"
     if found is None:
         return Check(GROUP, name, ABSENT, "not installed: devices have the groups that the system gives them", fix)
     try:
-        differs = shipped.is_file() and shipped.read_bytes() != found.read_bytes()
+        differs = ours.is_file() and ours.read_bytes() != found.read_bytes()
     except OSError as error:
         return Check(GROUP, name, WARN, f"{found} cannot be read: {error.strerror}", f"sudo chmod 0644 {found}")
     if differs:

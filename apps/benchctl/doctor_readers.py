@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 from benchctl.checks import ABSENT, FAIL, OK, WARN, Check
 from benchlab.config_schema import Config, Influx, Web
+from benchlab.product import dashboard_dir
 
 GROUP = "readers"
-CHECKOUT = Path(__file__).resolve().parents[2] / "web" / "out"
+BUILT = dashboard_dir()
 ANSWER_S = 3.0
 
 
@@ -25,7 +26,7 @@ def reader_checks(config: Config) -> Iterator[Check]:
     yield capframex_check(config.cx_export.watch_dir, is_on=config.cx_export.enabled)
 
 
-def dashboard_check(web: Web, built: Path = CHECKOUT) -> Check:
+def dashboard_check(web: Web, built: Path = BUILT) -> Check:
     """Return whether webd has what it needs: its parts of Python, and the built dashboard."""
     missing = [name for name in ("starlette", "uvicorn", "httptools") if find_spec(name) is None]
     if missing:
@@ -34,7 +35,7 @@ def dashboard_check(web: Web, built: Path = CHECKOUT) -> Check:
     folder = Path(web.static_dir).expanduser() if web.static_dir else built
     if (folder / "index.html").is_file():
         return Check(GROUP, "dashboard", OK, f"{folder}, to be served on {web.bind}")
-    fix = "cd web && npm ci && npm run build; the API works without it"
+    fix = "in the checkout: cd web && npm ci && npm run build, then install again; the API works without it"
     return Check(GROUP, "dashboard", FAIL if web.static_dir else ABSENT, f"not built: no {folder}/index.html", fix)
 
 

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from benchlab import __version__
+from benchlab.product import dashboard_dir
 from webd import openapi, remarks, sources
 from webd.desk import Desk
 from webd.errors import Refusal, answer_error, answer_refusal
@@ -23,7 +24,7 @@ from webd.history import routes as history
 from webd.history.shelf import Shelf
 from webd.live import routes as live
 from webd.live.hub import Hub
-from webd.pages import CHECKOUT, Pages
+from webd.pages import Pages
 from webd.security import Access, Guard, answer_failure
 from webd.vms import routes as vms
 
@@ -31,7 +32,7 @@ GZIP_FROM = 1024
 GZIP_LEVEL = 4
 
 
-def make_app(desk: Desk, access: Access | None = None, static_dir: Path = CHECKOUT) -> Starlette:
+def make_app(desk: Desk, access: Access | None = None, static_dir: Path | None = None) -> Starlette:
     """Return the dashboard and its API over the sessions of a desk; ``state.stop`` ends the open streams."""
     hub = Hub(desk)
     shelf = Shelf()
@@ -61,7 +62,7 @@ def make_app(desk: Desk, access: Access | None = None, static_dir: Path = CHECKO
 
     app = Starlette(routes=routes, middleware=before, exception_handlers=handlers, lifespan=lifespan)
     app.router.redirect_slashes = False
-    app.router.default = Pages(static_dir)
+    app.router.default = Pages(static_dir or dashboard_dir())
     app.state.stop = hub.stop
     return app
 

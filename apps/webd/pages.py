@@ -18,7 +18,6 @@ from starlette.types import Receive, Scope, Send
 from webd.errors import Refusal
 from webd.security import SAFE, page_policy
 
-CHECKOUT = Path(__file__).resolve().parents[2] / "web" / "out"
 IMMUTABLE = "/_next/static/"
 MOST_CACHED = 12 * 1024 * 1024
 MOST_FILE = 2 * 1024 * 1024

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchlab.access import is_loopback
 from benchlab.config_schema import Web
 from benchlab.errors import Exit, Fault
-from webd.pages import CHECKOUT
+from benchlab.product import dashboard_dir
 from webd.security import TOKEN, Access
 
 
@@ -29,7 +29,7 @@ def access_of(web: Web, env: Mapping[str, str] = os.environ) -> Access:
 def static_dir_of(web: Web) -> Path:
     """Return the folder of the built dashboard. Raises Fault (CONFIG) for a named one that is none."""
     if not web.static_dir:
-        return CHECKOUT
+        return dashboard_dir()
     folder = Path(web.static_dir).expanduser().absolute()
     if not folder.is_dir():
         raise Fault(f"[web].static_dir: found {folder}, expected a folder with the built dashboard", Exit.CONFIG)

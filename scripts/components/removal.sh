@@ -43,6 +43,7 @@ remove_shared() {
     for path in "$DEST$LINKS"/*; do
         [[ $(readlink -- "$path" || true) != "$PREFIX/.venv/bin/"* ]] || take "$LINKS/${path##*/}"
     done
+    remove_manual
     data=$(configured_paths 2>/dev/null | head -n 1) || true
     save_settings
     [[ ! -e $DEST$CACHE ]] || act rm -rf -- "$DEST$CACHE"

@@ -13,7 +13,7 @@ OLDEST_MINOR=10
 PINNED=(requirements.txt requirements-edge.txt requirements-influx.txt requirements-web.txt)
 EXTRAS=edge,i2c,influx,web
 
-for part in program settings removal; do
+for part in program manual settings removal; do
     # shellcheck source=/dev/null
     source "$SCRIPTS/components/$part.sh"
 done
@@ -90,6 +90,7 @@ install_services() {
     install_user
     install_config "${services[@]}"
     install_files
+    install_manual
     install_units "${services[@]}"
     install_rules
     start_services "${services[@]}"

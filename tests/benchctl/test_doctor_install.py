@@ -45,7 +45,7 @@ def test_rules_that_are_missing_or_old_have_their_fix(root: Path, shipped: Path)
     (root / "usr/lib/udev/rules.d" / RULES[1]).write_bytes((shipped / RULES[1]).read_bytes())
     found = by_name(rule_checks(root, shipped))
     assert [found[name].state for name in RULES] == [WARN, OK]
-    assert f"udev/{RULES[0]} /etc/udev/rules.d/" in (found[RULES[0]].fix or "")
+    assert f"{shipped / RULES[0]} /etc/udev/rules.d/" in (found[RULES[0]].fix or "")
 
 
 def test_rule_of_the_administrator_wins_over_the_packaged_one(root: Path, shipped: Path) -> None:

@@ -40,6 +40,38 @@ def test_it_says_what_to_do_next_and_where_the_dashboard_is(installed: Installat
         assert said in installed.said.partition("\nNext\n")[2]
 
 
+def test_manual_pages_and_completions_are_where_each_program_looks(installed: Installation) -> None:
+    machine = installed.machine
+    for link in machine.path("/usr/local/bin").iterdir():
+        page = machine.path(f"/usr/local/share/man/man1/{link.name}.1")
+        assert page.read_text().startswith(f'.TH "{link.name.upper()}" "1"'), link.name
+        assert stat.S_IMODE(page.stat().st_mode) == 0o644
+    source = ". /etc/bash_completion.d/benchlab && complete -p benchctl muxd"
+    assert len(machine.run("bash", "-c", source).stdout.splitlines()) == 2
+    zsh = machine.path("/usr/local/share/zsh/site-functions/_benchlab").read_text()
+    assert zsh.startswith("#compdef ") and " muxd" in zsh.splitlines()[0]
+    assert "complete -c muxd " in machine.path("/etc/fish/conf.d/benchlab.fish").read_text()
+
+
+def test_what_mends_a_machine_names_the_files_that_are_installed(installed: Installation) -> None:
+    code = (
+        "from benchlab.host.rapl import PERMISSION_FIX as fix; from benchctl.doctor_install import rule_checks as rules"
+    )
+    code += "; from pathlib import Path; print(fix, *(c.fix or c.found for c in rules(Path('/'))), sep='\\n')"
+    machine = installed.machine
+    machine.path("/run/udev").mkdir(exist_ok=True)
+    rules = machine.path("/etc/udev/rules.d/99-benchlab.rules")
+    text = rules.read_text()
+    rules.write_text(f"{text}# mine\n")
+    try:
+        rapl, told, other = machine.run("/opt/benchlab/.venv/bin/python", "-c", code).stdout.splitlines()
+    finally:
+        rules.write_text(text)
+    assert rapl.startswith("install /opt/benchlab/udev/optional/70-benchlab-rapl.rules ")
+    assert " /opt/benchlab/udev/99-benchlab.rules /etc/udev/rules.d/ " in told
+    assert other == "/etc/udev/rules.d/70-benchlab-uaccess.rules"
+
+
 def test_nothing_of_the_checkout_is_needed(installed: Installation) -> None:
     machine = installed.machine
     found = machine.run("/opt/benchlab/.venv/bin/python", "-c", "import benchlab, muxd; print(muxd.__file__)").stdout
@@ -111,7 +143,7 @@ def test_below_a_folder_everything_is_there_and_this_system_is_left_alone(instal
     assert (image / "srv/lab/web/index.html").read_text() == "the dashboard"
     assert (image / "srv/lab/.venv/bin/muxd").read_text().startswith("#!/srv/lab/.venv/bin/python")
     unit = Unit(image / "etc/systemd/system/benchlab-web.service")
-    assert unit.command == ["/srv/lab/.venv/bin/webd", "--static-dir", "/srv/lab/web"]
+    assert unit.command == ["/srv/lab/.venv/bin/webd"]
     assert (image / "etc/systemd/system/benchlab.target.wants/benchlab-mux.service").is_symlink()
     assert (image / "etc/sysusers.d/benchlab.conf").exists() and not (image / "etc/passwd").exists()
     machine.script("uninstall.sh", "--root", "/image")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +15,7 @@ from support.machine import SOURCE, Machine
 pytestmark = pytest.mark.xdist_group("production")
 
 CONFIG = "/etc/benchlab/config.toml"
+TOKEN = "/etc/benchlab/influx.token"
 DATA = "/var/log/benchlab/sessions/kept/raw/telemetry.jsonl"
 
 
@@ -107,6 +110,9 @@ def test_nothing_is_left_but_data_and_what_the_owner_wrote(installed: Installati
     machine = installed.machine
     machine.path(DATA).parent.mkdir(parents=True, exist_ok=True)
     machine.path(DATA).write_text("{}\n")
+    machine.path(TOKEN).write_text("secret\n")
+    machine.path(TOKEN).chmod(0o640)
+    os.chown(machine.path(TOKEN), 0, machine.gid("benchlab"))
     edited = machine.path(CONFIG).read_text() + "\n# mine\n"
     machine.path(CONFIG).write_text(edited)
     done = machine.run("/opt/benchlab/scripts/uninstall.sh")  # without the checkout
@@ -125,4 +131,7 @@ def test_what_the_owner_wrote_and_the_data_come_back_with_the_next_installation(
     said = machine.install("--components", "mux").stderr
     assert machine.path(CONFIG).read_text().endswith("\n# mine\n") and "an earlier installation left" in said
     assert machine.path(DATA).stat().st_uid == machine.ids("benchlab")[0]
+    token = machine.path(TOKEN).stat()
+    assert (token.st_uid, token.st_gid, stat.S_IMODE(token.st_mode)) == (0, machine.gid("benchlab"), 0o640)
+    assert machine.as_service("cat", TOKEN).stdout == "secret\n"
     machine.script("uninstall.sh")

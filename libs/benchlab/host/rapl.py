@@ -15,10 +15,11 @@ from benchlab.daemon.source import Absent, Transient
 from benchlab.host.procfile import ProcFile
 from benchlab.host.rapl_meter import NS, Meter, Mirrors
 from benchlab.host.rapl_zones import PACKAGE, POWERCAP, Zone, find_zones, members, vendor_of, zone_paths
+from benchlab.product import shipped
 
 RESCAN_NS = 5 * NS
 PERMISSION_FIX = (
-    "install udev/optional/70-benchlab-rapl.rules and join the group benchlab (docs/HARDWARE.md says how), "
+    f"install {shipped('udev/optional/70-benchlab-rapl.rules')} and join the group benchlab (the file says how), "
     "or set [cpu].enable_rapl = false"
 )
 MISSING_FIX = "modprobe intel_rapl_msr; most virtual machines have no such counters"
