@@ -1,4 +1,4 @@
-"""What an installation brings to the host: udev rules, access to device nodes, units of the service manager."""
+"""What an installation brings to the host: udev rules, the group, device nodes, units of the service manager."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import grp
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchctl.checks import ABSENT, FAIL, OK, WARN, Check
+from benchlab.files import GROUP as SHARED_GROUP
 from benchlab.product import shipped
 
 GROUP = "installation"
@@ -32,6 +33,7 @@ NODES: Mapping[str, Sequence[str]] = {
 def install_checks(root: Path = Path("/")) -> Iterator[Check]:
     """Yield all checks of this page."""
     yield from rule_checks(root)
+    yield membership_check()
     yield from access_checks(root)
     yield from unit_checks(root)
 
@@ -58,6 +60,25 @@ def _rule_check(root: Path, name: str, ours: Path) -> Check:
     if differs:
         return Check(GROUP, name, WARN, f"{found} is not the one of this version", fix)
     return Check(GROUP, name, OK, str(found))
+
+
+def membership_check(
+    uid: int | None = None,
+    groups: Collection[int] | None = None,
+    gid_of: Callable[[str], int] = lambda name: grp.getgrnam(name).gr_gid,
+) -> Check:
+    """Return whether this user is in the group that the services share their sessions with."""
+    uid = os.geteuid() if uid is None else uid
+    groups = {os.getegid(), *os.getgroups()} if groups is None else groups
+    name = f"group {SHARED_GROUP}"
+    try:
+        gid = gid_of(SHARED_GROUP)
+    except KeyError:
+        return Check(GROUP, name, ABSENT, "no such group: what one user records is that user's", INSTALL)
+    if uid == 0 or gid in groups:
+        return Check(GROUP, name, OK, f"user {uid} may read the sessions of the services")
+    fix = f"sudo usermod -aG {SHARED_GROUP} $USER, then log in again"
+    return Check(GROUP, name, WARN, f"user {uid} is not in it, and may not read the sessions of the services", fix)
 
 
 def access_checks(root: Path, may_use: Callable[[Path], bool] | None = None) -> Iterator[Check]:

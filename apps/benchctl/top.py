@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -47,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace, operands: Sequence[str]) -> int:
     """Show it; where the output is no terminal, a screen of plain text each second."""
     machine = Machine(cli.context(args))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a name is no reason to end where an encoding lacks its letters
     if args.once:
         _print(machine.snapshot(), as_json=args.json, whole=True)
         return Exit.OK

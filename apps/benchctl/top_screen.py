@@ -106,7 +106,7 @@ def _heading(snapshot: Snapshot, view: View) -> Text:
 
 def _body(snapshot: Snapshot, view: View, width: int) -> Iterator[Text]:
     yield _power(snapshot)
-    yield from _section("frames of the last minute", _PAIRS, map(_pair, snapshot.pairs), width, "no pairs")
+    yield from _section(_frames(snapshot.covered_s), _PAIRS, map(_pair, snapshot.pairs), width, "no pairs")
     sources = _chosen(snapshot.sources, view, _source_name, _source_order)
     yield from _section(_named("sources", view), _SOURCES, map(_source, sources), width, _nothing(view, "no sources"))
     if snapshot.vms:
@@ -116,6 +116,10 @@ def _body(snapshot: Snapshot, view: View, width: int) -> Iterator[Text]:
     if snapshot.muxd:
         yield _mux(snapshot.muxd)
     yield from map(_sink, snapshot.sinks)
+
+
+def _frames(covered_s: float | None) -> str:
+    return "frames of the last minute" if covered_s is None else f"frames of the last {span(covered_s)}"
 
 
 def _named(title: str, view: View) -> str:

@@ -14,7 +14,7 @@ from benchctl.session_status import FIGURES_BYTES, WINDOW_NS, MuxStatus, mux_sta
 from benchctl.sessions import state_of
 from benchctl.sink_status import SinkStatus, sink_statuses
 from benchctl.stream_status import NS
-from benchctl.summary import PairSummary, Summary, summarise
+from benchctl.summary import PairSummary, summarise
 from benchctl.tail import Follower
 from benchctl.top_stream import SourceRow, StreamFollower
 from benchlab import clock
@@ -27,6 +27,8 @@ from benchlab.session_folder import timeline_ns
 
 VM_ENERGY = "metric.vm_energy"
 ROW_BYTES = 512  # as tail guesses
+MOST_ROWS = 20_000
+"""With more frames a minute than this, the figures are of less than a minute."""
 
 
 class VmRow(msgspec.Struct):
@@ -62,7 +64,8 @@ class MuxRow(msgspec.Struct):
 class Snapshot(msgspec.Struct):
     """What one screen shows, and ``--json`` prints; ``session`` is None where there is none yet.
 
-    ``pairs`` and ``energy_j`` are of the last ``window_s`` seconds, of a closed session up to its last row.
+    ``pairs`` and ``energy_j`` are of the last ``window_s`` seconds, of a closed session up to its last row;
+    ``covered_s``: how far back the rows go that are kept; with very many frames that is less.
     """
 
     time_ns: int
@@ -72,6 +75,7 @@ class Snapshot(msgspec.Struct):
     age_s: float | None = None
     simulated: bool = False
     window_s: float = WINDOW_NS / NS
+    covered_s: float | None = None
     energy_j: float | None = None
     powered_s: float = 0.0
     power_sources: list[str] = []
@@ -106,7 +110,10 @@ class SessionFollower:
         now_ns = timeline_ns(self.session.info)
         status, checkpoint = mux_status(self.session)
         rows = self._latency_rows()
-        summary, last_ns = self._figures(rows, now_ns)
+        last_ns = max((row.ts_aligned_ns for row in rows), default=None)
+        until_ns = now_ns if last_ns is None or state_of(self.session) == "open" else last_ns
+        recent = _recent(rows, until_ns)
+        summary = summarise(recent)
         sources = [row for stream in self._streams.values() for row in stream.rows(now_ns)]
         return Snapshot(
             time_ns=clock.wall_ns(),
@@ -115,6 +122,7 @@ class SessionFollower:
             state=state_of(self.session),
             age_s=(clock.wall_ns() - self.session.born_ns) / NS,
             simulated=summary.simulated or any(source.simulated for source in sources),
+            covered_s=(until_ns - min(row.ts_aligned_ns for row in recent)) / NS if recent else None,
             energy_j=summary.energy_j,
             powered_s=summary.powered_s,
             power_sources=summary.power_sources,
@@ -138,19 +146,10 @@ class SessionFollower:
 
     def _latency_rows(self) -> deque[Aligned]:
         if self._rows is None:
-            self._rows = deque(self._latency.last(FIGURES_BYTES // ROW_BYTES))
+            self._rows = deque(self._latency.last(FIGURES_BYTES // ROW_BYTES), MOST_ROWS)
         else:
             self._rows += self._latency.new()
         return self._rows
-
-    def _figures(self, rows: deque[Aligned], now_ns: int) -> tuple[Summary, int | None]:
-        """Return the figures of the last minute, and when the last row was."""
-        last_ns = max((row.ts_aligned_ns for row in rows), default=None)
-        if last_ns is None:
-            return summarise([]), None
-        until_ns = now_ns if state_of(self.session) == "open" else last_ns
-        _forget(rows, until_ns - WINDOW_NS)
-        return summarise(row for row in rows if row.ts_aligned_ns >= until_ns - WINDOW_NS), last_ns
 
     def _machines(self, now_ns: int) -> Iterator[VmRow]:
         found = {dev: (stream, *told) for stream in self._streams.values() for dev, told in stream.machines.items()}
@@ -195,6 +194,12 @@ class SessionFollower:
             rebuilding=status.rebuilding,
             problem=status.problem,
         )
+
+
+def _recent(rows: deque[Aligned], until_ns: int) -> list[Aligned]:
+    """Return the last minute's rows, and drop older ones."""
+    _forget(rows, until_ns - WINDOW_NS)
+    return [row for row in rows if row.ts_aligned_ns >= until_ns - WINDOW_NS]
 
 
 def _forget(rows: deque[Aligned], before_ns: int) -> None:

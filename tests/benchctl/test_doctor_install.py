@@ -9,7 +9,7 @@ import pytest
 
 from benchctl.checks import ABSENT, FAIL, OK, WARN, Check
 from benchctl.doctor import UNHEARD, unheard_checks
-from benchctl.doctor_install import NODES, RULES, access_checks, rule_checks, unit_checks
+from benchctl.doctor_install import NODES, RULES, access_checks, membership_check, rule_checks, unit_checks
 from benchlab.catalog import SIGNALS
 
 
@@ -52,6 +52,21 @@ def test_rule_of_the_administrator_wins_over_the_packaged_one(root: Path, shippe
     (root / "etc/udev/rules.d" / RULES[0]).write_text("")
     (root / "usr/lib/udev/rules.d" / RULES[0]).write_bytes((shipped / RULES[0]).read_bytes())
     assert by_name(rule_checks(root, shipped))[RULES[0]].state == WARN
+
+
+def test_user_who_is_not_in_the_group_has_the_one_command() -> None:
+    found = [
+        membership_check(uid, groups, lambda name: 977) for uid, groups in ((1000, [1000]), (1000, [977]), (0, [0]))
+    ]
+    assert [check.state for check in found] == [WARN, OK, OK]
+    assert found[0].fix == "sudo usermod -aG benchlab $USER, then log in again"
+
+
+def test_group_that_was_never_made_is_absent() -> None:
+    def no_group(name: str) -> int:
+        raise KeyError(name)
+
+    assert membership_check(1000, [1000], no_group).state == ABSENT
 
 
 def test_no_device_node_is_absent_and_not_refused(root: Path) -> None:

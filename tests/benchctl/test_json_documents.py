@@ -16,6 +16,8 @@ from benchctl.sink_status import SinkStatus
 from benchctl.status import Status
 from benchctl.stream_status import StreamStatus
 from benchctl.summary import PairSummary
+from benchctl.top_session import MuxRow, Snapshot, VmRow
+from benchctl.top_stream import SourceRow
 from benchctl.vm_status import VmStatistics
 from benchlab.stream_story import SourceStatus
 
@@ -35,6 +37,7 @@ STATUS = (
 )
 DOCUMENTS: list[tuple[str, tuple[type[msgspec.Struct], ...]]] = [
     ("status", STATUS),
+    ("top", (Snapshot, SourceRow, VmRow, MuxRow)),
     ("doctor", (Check,)),
     ("config show", (Setting,)),
 ]

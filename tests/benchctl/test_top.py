@@ -172,6 +172,16 @@ def test_figures_are_of_what_muxd_vouches_for(session: Session, tmp_path: Path) 
     assert pair.pairs <= 50
 
 
+def test_very_many_frames_are_bounded_and_say_how_far_back_they_go(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchctl.top_session.MOST_ROWS", 20)
+    vouched(session, 50)
+    found = SessionFollower(session, Config()).snapshot(tmp_path)
+    assert found.pairs[0].pairs == 20
+    assert found.covered_s is not None and 0.2 <= found.covered_s < 60
+
+
 def test_machine_that_nobody_records_any_more_does_not_run(session: Session, tmp_path: Path) -> None:
     kv = {"name": "db-1", "state": "running", "cpu_pct": 12.5, "memory_used_kb": 1024, "vmid": 1}
     (session.raw / "vmstat.jsonl").write_bytes(encode_lines([event(session, "vm.libvirt", 1, "6a", **kv)]))
@@ -261,6 +271,14 @@ def test_pipe_gets_a_screen_a_second_until_it_is_stopped(tmp_path: Path, session
     assert "\x1b" not in "".join(seen) + rest
     if as_json:
         assert [json.loads(line)["session"] for line in seen] == ["lab-1", "lab-1"]
+
+
+def test_encoding_without_our_letters_is_no_reason_to_end(tmp_path: Path, session: Session) -> None:
+    vouched(session, 5)
+    env = environment(tmp_path, PYTHONIOENCODING="ascii")
+    done = subprocess.run([*ARGV, "--once"], env=env, capture_output=True, timeout=PATIENCE_S)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"a?b" in done.stdout
 
 
 class Screen:

@@ -94,7 +94,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Webd]]:
         webd.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sample_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a data root with the sample session, muxed; tests that change it take a copy."""
     root = tmp_path_factory.mktemp("sample")
@@ -104,7 +104,7 @@ def sample_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sample_webd(sample_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webd]:
     """webd over the sample session, for tests that only read."""
     webd = Webd(sample_root, tmp_path_factory.mktemp("webd") / "log")
@@ -112,7 +112,7 @@ def sample_webd(sample_root: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     webd.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def live_webd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webd]:
     """webd over a session that simulators and muxd are recording."""
     folder = tmp_path_factory.mktemp("live")

@@ -130,7 +130,9 @@ class Guests:
         assert self._holder.stdout is not None
         assert self._holder.stdout.readline() == b"ready\n"
         self._inner = int(Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children").read_text().split()[0])
-        self._inside("virtlogd", "-d", "-p", str(folder / "virtlogd.pid"))
+
+    def start(self) -> None:
+        self._inside("virtlogd", "-d", "-p", str(self._folder / "virtlogd.pid"))
         self.start_libvirtd()
 
     @property
@@ -239,6 +241,7 @@ def running_guests(folder: Path, kernel: Kernel) -> Iterator[Guests]:
     """Run a libvirtd without guests."""
     guests = Guests(folder, kernel)
     try:
+        guests.start()
         yield guests
     finally:
         guests.end()

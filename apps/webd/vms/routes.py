@@ -105,13 +105,14 @@ class _Routes:
         folder = _required(folder)
         seen, now_ns = self._seen(folder), self._now_ns(folder)
         event = seen.vms[uuid_of(asked, seen.vms)]
+        kv = {**seen.lasting.get(event.dev or "", {}), **event.kv}
         return {
             "session": folder.name,
             "now_ms": now_ns // 1000 / 1000,
             **answers.vm(event, seen, now_ns),
             "tables": answers.tables(event),
             "collector": answers.collector(seen.collector),
-            "analytics": self._analysis(folder, event.dev or "", event.kv, event.ts_ns),
+            "analytics": self._analysis(folder, event.dev or "", kv, event.ts_ns),
         }
 
     def _history(

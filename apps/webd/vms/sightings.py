@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from benchlab.event import META, Aligned, Event
+from benchlab.event import META, Aligned, Event, Value
 from benchlab.log.file_end import size_of
 from benchlab.log.reader import RawChanged, StreamReader
 from benchlab.log.tail import line_start
@@ -24,14 +24,20 @@ VM, ENERGY, COLLECTOR = "vm.libvirt", "metric.vm_energy", "self.vm"
 RAW_FILE = "vmstat.jsonl"
 TAIL_BYTES = 4 * 1024 * 1024
 UNKNOWN_PERIOD_MS = 5000.0
+LASTING = ("cpu_count", "memory_max_kb", "memory_used_from")
+"""What is so until something else is said, if it is not recorded at every poll (``[vmstatd].every``)."""
 _GONE = ("vm_gone", "vm_migrated")
 
 
 @dataclass
 class Sighted:
-    """What is known of the VMs of a session: newest readings and costs by uuid ("" for the rest of the energy)."""
+    """What is known of the VMs of a session: newest readings and costs by uuid ("" for the rest of the energy).
+
+    ``lasting`` is what was said last of each key of ``LASTING``.
+    """
 
     vms: dict[str, Event] = field(default_factory=dict)
+    lasting: dict[str, dict[str, Value]] = field(default_factory=dict)
     energy: dict[str, Aligned] = field(default_factory=dict)
     collector: Event | None = None
     period_ms: float = UNKNOWN_PERIOD_MS
@@ -57,7 +63,7 @@ class Sightings:
             for event in self._raw.more():
                 self._take_event(event)
             found = self._found
-            return Sighted(dict(found.vms), dict(found.energy), found.collector, found.period_ms)
+            return replace(found, vms=dict(found.vms), lasting=dict(found.lasting), energy=dict(found.energy))
 
     def close(self) -> None:
         """Let go of the files."""
@@ -70,21 +76,27 @@ class Sightings:
             self._found.energy[row.dev or ""] = row
         elif row.source == VM and row.dev and self._raw.is_missing:
             seen = Event(row.ts_aligned_ns, VM, row.kv, dev=row.dev, unc_ns=row.unc_ns, sim=row.sim)
-            self._found.vms[row.dev] = seen  # its raw file is gone: to the next second is good enough
+            self._see(row.dev, seen)  # its raw file is gone: to the next second is good enough
 
     def _take_event(self, event: Event) -> None:
         if event.source == VM and event.dev:
             before = self._found.vms.get(event.dev)
             if before is None or event.ts_ns >= before.ts_ns:
-                self._found.vms[event.dev] = event
+                self._see(event.dev, event)
         elif event.source == COLLECTOR:
             self._found.collector = event
         elif event.source == META:
             self._hear(event)
 
+    def _see(self, uuid: str, event: Event) -> None:
+        self._found.vms[uuid] = event
+        said = {key: event.kv[key] for key in LASTING if key in event.kv}
+        self._found.lasting[uuid] = {**self._found.lasting.get(uuid, {}), **said}
+
     def _hear(self, event: Event) -> None:
         if event.kv.get("event") in _GONE and event.dev:
             self._found.vms.pop(event.dev, None)
+            self._found.lasting.pop(event.dev, None)
         table = event.kv.get("sources")
         for row in table if isinstance(table, list) else ():
             if isinstance(row, dict) and row.get("source") == VM and isinstance(row.get("period_ms"), int | float):

@@ -88,6 +88,20 @@ def test_of_a_healthy_vm_nothing_is_said(web: TestClient) -> None:
     }
 
 
+def test_sizes_that_are_recorded_now_and_then_are_known_in_between(tmp_path: Path) -> None:
+    session = lab(tmp_path)
+    write_vms(session, energy=False)
+    sampled = {"cpu_count", "memory_max_kb", "memory_used_from"}
+    event = reading(LEAKY, LAST_NS + NS, name='leaky, "two"', vmid=2)
+    event.kv = {key: value for key, value in event.kv.items() if key not in sampled}
+    append(session, "vmstat", [event])
+    found = get(client(tmp_path), f"/api/telemetry/stats/{LEAKY}")
+    assert sampled.isdisjoint(one["key"] for one in found["values"])
+    assert found["analytics"]["sizing"]["cpu"]["now_vcpus"] == 2
+    assert found["analytics"]["forecast"]["limit_kb"] == 4 * 1024 * 1024
+    assert "why" not in found["analytics"]["sizing"]["memory"]
+
+
 def test_history_is_every_value_where_they_are_few_and_spans_where_they_are_many(web: TestClient) -> None:
     asked = {"vm": CALM, "field": "memory_used_kb", "from": (LAST_NS - 60 * NS) / 1e6, "to": LAST_NS / 1e6}
     found = get(web, "/api/telemetry/history", asked)

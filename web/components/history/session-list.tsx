@@ -121,12 +121,12 @@ function Row({ session }: { session: Session }) {
         <span className="mt-1 block truncate text-label text-ink-3">
           {session.why ?? session.node ?? "no node"}
           <span className="figures md:hidden">
-            {` · ${duration(length)} · ${count(frames)} frames, ${count(drops)} dropped · ${bytes(session.size_bytes)}`}
+            {`${length === null ? "" : ` · ${duration(length)}`} · ${count(frames)} frames, ${count(drops)} dropped · ${bytes(session.size_bytes)}`}
           </span>
         </span>
       </th>
       <td className="figures hidden px-4 py-3 whitespace-nowrap lg:table-cell">{dateTime(first ?? session.created_ms)}</td>
-      <td className={NUMBER}>{duration(length)}</td>
+      <td className={NUMBER}>{length === null ? "–" : duration(length)}</td>
       <td className={NUMBER}>{session.why ? "–" : count(frames)}</td>
       <td className={NUMBER}>{session.why ? "–" : count(drops)}</td>
       <td className={NUMBER}>{bytes(session.size_bytes)}</td>
