@@ -23,9 +23,11 @@ def main(argv: list[str] | None = None) -> int:
 
     from webd.app import make_app
     from webd.desk import Desk
+    from webd.memory import give_back
     from webd.server import Server, listen
     from webd.settings import access_of, static_dir_of
 
+    give_back()
     web = context.config.web
     access, static_dir = access_of(web), static_dir_of(web)
     desk = Desk(context.data_root, context.config, context.session_name)

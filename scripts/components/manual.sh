@@ -8,19 +8,29 @@ declare -A COMPLETIONS=(
     [fish]=/etc/fish/conf.d/benchlab.fish
 )
 
+# They are kept with the programs, so they are made anew with them, and only then: that takes some seconds.
 install_manual() {
-    local work page shell benchctl=("$DEST$PREFIX/.venv/bin/python" -m benchctl)
+    local made=$DEST$PREFIX/.venv/share/benchlab page shell
     [[ -z $DRY ]] || { say "would write manual pages to $DEST$MANUAL, and completions for ${!COMPLETIONS[*]}" && return; }
-    work=$(mktemp -d)
-    "${benchctl[@]}" man "$work" >/dev/null
-    for page in "$work"/*.1; do
+    [[ -d $made ]] || write_manual "$made"
+    for page in "$made"/*.1; do
         put_noted "$MANUAL/${page##*/}" <"$page"
     done
     for shell in "${!COMPLETIONS[@]}"; do
-        "${benchctl[@]}" completions "$shell" >"$work/$shell"
-        put_noted "${COMPLETIONS[$shell]}" <"$work/$shell"
+        put_noted "${COMPLETIONS[$shell]}" <"$made/$shell"
     done
-    rm -rf -- "$work"
+}
+
+# write_manual FOLDER: has the programs write all of it into a folder that is not there yet.
+write_manual() {
+    local shell benchctl=("$DEST$PREFIX/.venv/bin/python" -m benchctl)
+    rm -rf -- "$1.new"
+    mkdir -p -- "$1.new"
+    "${benchctl[@]}" man "$1.new" >/dev/null
+    for shell in "${!COMPLETIONS[@]}"; do
+        "${benchctl[@]}" completions "$shell" >"$1.new/$shell"
+    done
+    mv -- "$1.new" "$1"
 }
 
 # put_noted PATH: writes what comes on stdin, and writes down that it is ours.

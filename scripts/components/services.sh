@@ -158,14 +158,16 @@ start_services() {
     systemctl restart benchlab.target
 }
 
-# Says where sessions lie that were recorded before, and how they get to where the services keep theirs.
+# Says where sessions lie that were recorded before, and how they get to where the services keep theirs: without the link
+# to the current one, which is that of the services.
 tell_of_old_sessions() {
     local folder homes
     homes=$(getent passwd "${SUDO_USER:-root}" | cut -d : -f 6)
     [[ -z $DEST ]] || return 0
     for folder in "$homes/.local/state/benchlab/sessions" "$REPOSITORY/.benchlab/sessions"; do
         [[ ! -d $folder ]] || say "$folder holds sessions of before; to take them over:" \
-            "sudo cp -a $folder/. $DATA/sessions/ && sudo chown -R benchlab:benchlab $DATA/sessions"
+            "sudo find $folder -mindepth 1 -maxdepth 1 -type d -exec cp -an -t $DATA/sessions {} +" \
+            "&& sudo chown -R benchlab:benchlab $DATA/sessions"
     done
 }
 

@@ -6,6 +6,7 @@ install_config() {
     if [[ ! -e $DEST$ETC/config.toml && -d $DEST$SAVED && -z $DRY ]]; then
         cp -a -- "$DEST$SAVED/." "$DEST$ETC/"
         chown -R root:root -- "$DEST$ETC"
+        chmod 0755 -- "$DEST$ETC" # cp gave it the mode of the folder of data
         # A token that the services read was for their group, which is another one now.
         [[ -n $DEST ]] || find "$ETC" -type f -perm -040 ! -perm -004 -exec chgrp benchlab {} +
         rm -rf -- "$DEST$SAVED"

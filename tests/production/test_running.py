@@ -166,6 +166,20 @@ def test_dashboard_and_api_answer(site: Site) -> None:
     assert json.loads(site.machine.get("http://127.0.0.1:9101/health"))["status"] == "healthy"
 
 
+def test_the_dashboard_keeps_what_people_say_and_the_index_of_a_session(site: Site) -> None:
+    """As its user, within its unit: notes, bookmarks, and the index that makes long sessions quick."""
+    session = site.session
+    place = f"http://127.0.0.1:3010/api/sessions/{session.name}"
+    assert json.loads(site.machine.get(f"{place}/notes", b'{"text": "cable swapped"}'))["text"] == "cable swapped"
+    assert json.loads(site.machine.get(f"{place}/bookmarks", b'{"name": "load on"}'))["name"] == "load on"
+    assert [note["text"] for note in site.lines("notes.jsonl", session)] == ["cable swapped"]
+    marks = [one for one in site.lines("raw/bookmarks.jsonl", session) if one["source"] != "meta"]
+    assert [one["kv"]["text"] for one in marks] == ["load on"]
+    until(lambda: json.loads(site.machine.get(place) or b"{}").get("notes"), 60)
+    until(lambda: list((session / "state/index").glob("*")), 60)
+    test_what_is_recorded_belongs_to_the_group_and_to_nobody_else(site)
+
+
 def test_edgepower_begins_with_the_configuration_of_etc_and_keeps_its_own(site: Site) -> None:
     given = site.machine.path("/etc/benchlab/edgepower.yaml").read_text()
     kept = site.machine.path("/var/lib/benchlab/edgepower/config.yaml")

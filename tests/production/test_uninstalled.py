@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 
@@ -35,6 +36,7 @@ def older(installed: Installation) -> Iterator[Machine]:
     machine = installed.machine
     config = edit(machine, CONFIG, r"^sample_hz = .*", "sample_hz = 25 # as fast as the meter")
     edit(machine, CONFIG, r"^(# Milliseconds muxd waits.*\n)?lateness_ms.*\n", "")
+    edit(machine, CONFIG, r"^\[(influx|web|vmstatd)\]\n(?:(?!\[).*\n)*", "")
     yield machine
     machine.path(CONFIG).write_text(config)
 
@@ -48,7 +50,11 @@ def test_an_upgrade_keeps_the_configuration_and_tells_of_new_keys(older: Machine
     finally:
         older.path(f"{SOURCE}/libs/benchlab/__init__.py").write_text(version)
     assert older.path(CONFIG).read_text() == config
-    assert "new keys, which have their defaults until you set them: mux.lateness_ms (" in said
+    (told,) = re.findall(r"new keys, which have their defaults until you set them: (.*) \(explained in", said)
+    sections = {key.partition(".")[0] for key in told.split()}
+    assert sections == {"mux", "influx", "web", "vmstatd"}
+    assert {"mux.lateness_ms", "influx.influx_url", "web.static_dir"} <= set(told.split())
+    assert "cpu.sample_hz" not in told and "general.data_root" not in told
     assert not list(older.path("/opt/benchlab").glob(".venv.*"))
 
 
@@ -64,6 +70,32 @@ def test_a_configuration_that_a_new_version_does_not_take_is_one_line_and_change
     assert done.returncode == 3
     line = done.stderr.splitlines()[-1]
     assert f"{CONFIG}: mux.window_seconds: found an unknown key" in line and "nothing was changed" in line
+
+
+def test_sessions_of_before_are_taken_over_beside_the_current_one(installed: Installation) -> None:
+    machine = installed.machine
+    before = machine.path(f"{SOURCE}/.benchlab/sessions")
+    kept = machine.path("/var/log/benchlab/sessions")
+    (before / "old/raw").mkdir(parents=True)
+    (before / "old/raw/telemetry.jsonl").write_text("{}\n")
+    (before / "current").symlink_to("old")
+    (kept / "new").mkdir(parents=True, exist_ok=True)
+    mine = kept / "current"
+    was = str(mine.readlink()) if mine.is_symlink() else ""
+    if not was:
+        mine.symlink_to("new")
+    try:
+        said = machine.install("--components", "all").stderr
+        (command,) = re.findall(r"holds sessions of before; to take them over: (.*)", said)
+        machine.run("sh", "-c", command.replace("sudo ", ""))
+        assert str(mine.readlink()) == (was or "new")
+        taken = kept / "old/raw/telemetry.jsonl"
+        assert (taken.read_text(), taken.stat().st_uid) == ("{}\n", machine.ids("benchlab")[0])
+    finally:
+        for folder in (before.parent, kept / "new", kept / "old"):
+            shutil.rmtree(folder)
+        if not was:
+            mine.unlink()
 
 
 def test_a_missing_package_is_one_line_and_changes_nothing(installed: Installation) -> None:
@@ -131,6 +163,7 @@ def test_what_the_owner_wrote_and_the_data_come_back_with_the_next_installation(
     said = machine.install("--components", "mux").stderr
     assert machine.path(CONFIG).read_text().endswith("\n# mine\n") and "an earlier installation left" in said
     assert machine.path(DATA).stat().st_uid == machine.ids("benchlab")[0]
+    assert machine.as_service("cat", CONFIG).stdout.endswith("\n# mine\n")
     token = machine.path(TOKEN).stat()
     assert (token.st_uid, token.st_gid, stat.S_IMODE(token.st_mode)) == (0, machine.gid("benchlab"), 0o640)
     assert machine.as_service("cat", TOKEN).stdout == "secret\n"

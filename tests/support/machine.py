@@ -19,7 +19,12 @@ from support.tree import REPOSITORY
 SUITE = "bookworm"
 PACKAGES = "python3,python3-venv,systemd,udev"
 SOURCE, WHEELS = "/src", "/wheels"
-_GET = "import sys, urllib.request as r; sys.stdout.buffer.write(r.urlopen(sys.argv[1], timeout=20).read())"
+_GET = """
+import sys, urllib.request as r
+body = sys.argv[2].encode() if len(sys.argv) > 2 else None
+ask = r.Request(sys.argv[1], body, {"Content-Type": "application/json"})
+sys.stdout.buffer.write(r.urlopen(ask, timeout=20).read())
+"""
 BACKUPS = tuple(f"etc/{name}-" for name in ("passwd", "group", "shadow", "gshadow"))
 """What useradd and its like keep of the last state of their files."""
 Manifest = dict[str, tuple[object, ...]]
@@ -64,9 +69,10 @@ class Machine(Tree):
         """Return the command that runs one of this machine in the tree's network."""
         return ["nsenter", f"--target={self.net}", "--net", *words]
 
-    def get(self, url: str) -> bytes:
-        """Return what is answered to a request in the tree's network; empty while nobody answers."""
-        done = subprocess.run(self.in_net(sys.executable, "-c", _GET, url), capture_output=True, timeout=60)
+    def get(self, url: str, body: bytes = b"") -> bytes:
+        """Return what is answered in the tree's network to a GET, or a POST with a body; empty without an answer."""
+        words = [url, *([body.decode()] if body else [])]
+        done = subprocess.run(self.in_net(sys.executable, "-c", _GET, *words), capture_output=True, timeout=60)
         return done.stdout
 
     def script(self, name: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchlab.config_schema import Influx
 from benchlab.errors import Fault
 from benchlab.event import Event
-from benchlab.log.file_end import last_rows
+from benchlab.log.file_end import each_last_row
 from benchlab.query.aligned import SIGNALS_FILE
 from webd.errors import Refusal
 from webd.history.shelf import Shelf, answer
@@ -61,7 +61,7 @@ def from_raw(folder: Path, uuid: str, keys: list[str], from_ns: int, to_ns: int,
     """Return fields from the last 16 MiB of the raw stream, where muxd has not been there. Raises Fault (IO)."""
     values: dict[str, Values] = {key: [] for key in keys}
     sim = False
-    for event in last_rows(folder / "raw" / RAW_FILE, Event, RAW_BYTES):
+    for event in each_last_row(folder / "raw" / RAW_FILE, Event, RAW_BYTES):
         if event.source != VM or event.dev != uuid or not from_ns <= event.ts_ns < to_ns:
             continue
         sim = sim or event.sim

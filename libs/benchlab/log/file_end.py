@@ -32,7 +32,11 @@ def last_rows(path: Path, kind: type[T], most_bytes: int) -> list[T]:
 
     Raises Fault (IO) if it cannot be read.
     """
-    rows: list[T] = []
+    return list(each_last_row(path, kind, most_bytes))
+
+
+def each_last_row(path: Path, kind: type[T], most_bytes: int) -> Iterator[T]:
+    """Yield what ``last_rows`` returns, a few rows at a time: as objects they take many times their bytes."""
     size = size_of(path)
     try:
         start = line_start(path, max(0, size - most_bytes)) if size else 0
@@ -40,11 +44,10 @@ def last_rows(path: Path, kind: type[T], most_bytes: int) -> list[T]:
             at_end = not size
             while not at_end:
                 batch = reader.read()
-                rows += batch.rows
+                yield from batch.rows
                 at_end = batch.at_end
     except (FileNotFoundError, RawChanged):
-        pass  # its owner replaced it meanwhile: what was read so far was there
-    return rows
+        return  # its owner replaced it meanwhile: what was read so far was there
 
 
 def meta_lines(path: Path, start: int, length: int) -> Iterator[Event]:

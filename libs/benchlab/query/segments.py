@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from benchlab.log.lines import MAX_LINE
 from benchlab.log.reader import Batch, RawChanged, StreamReader
 from benchlab.log.tail import line_start
 from benchlab.log.vouched import read_vouched
@@ -95,7 +94,7 @@ def read_range(path: Path, row_type: type[T], where: Range) -> Iterator[Batch[T]
     start, end = where
     if start >= end:
         return
-    with StreamReader(path, row_type, start, limit=end, chunk_bytes=MAX_LINE // 2) as reader:
+    with StreamReader(path, row_type, start, limit=end) as reader:
         at_end = False
         while not at_end and reader.offset < end:
             batch = reader.read()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -69,8 +69,11 @@ class Part:
     t_max: int
 
 
-def take(batch: Batch[Aligned], found: dict[Address, Values]) -> int:
-    """Sort the numbers of a batch by series; return how many lines are bad. A state is 0 or 1, text is left out."""
+def take(batch: Batch[Aligned], found: dict[Address, Values], wanted: Callable[[Address], bool] | None = None) -> int:
+    """Sort the numbers of a batch by series, of those that are ``wanted``; return how many lines are bad.
+
+    A state is 0 or 1, text is left out.
+    """
     for row in batch.rows:
         if row.source == _OURS:
             continue
@@ -82,6 +85,8 @@ def take(batch: Batch[Aligned], found: dict[Address, Values]) -> int:
             address = (source, dev, key)
             series = found.get(address)
             if series is None:
+                if wanted is not None and not wanted(address):
+                    continue
                 series = found[address] = Values()
             series.ts_ns.append(ts_ns)
             series.values.append(number)

@@ -82,15 +82,15 @@ class SignalHistory:
         key = (state.offset, state.hash, now)
         kept = self._tail
         if kept is None or kept[0] != key:
-            kept = self._tail = (key, self._read([(state.offset, now.size)], lambda _: True))
+            kept = self._tail = (key, self._read([(state.offset, now.size)], None))
         return kept[1]
 
-    def _read(self, ranges: list[Range], wanted: Callable[[Address], bool]) -> dict[Address, Values]:
+    def _read(self, ranges: list[Range], wanted: Callable[[Address], bool] | None) -> dict[Address, Values]:
         found: dict[Address, Values] = {}
         for where in joined(ranges):
             for batch in read_range(self.index.file(SIGNALS_FILE), Aligned, where):
-                take(batch, found)
-        return {address: series for address, series in found.items() if wanted(address)}
+                take(batch, found, wanted)
+        return found
 
 
 def _ends(found: dict[Address, list[Part]], whole: set[int]) -> list[Range]:
