@@ -24,6 +24,15 @@ WEB = REPOSITORY / "web"
 PATIENCE_S = 30.0
 PATIENCE_MS = PATIENCE_S * 1000
 # A browser that asks nobody but the pages it is given.
+LOST_CONNECTION = (
+    "ERR_CONNECTION_REFUSED",
+    "ERR_CONNECTION_RESET",
+    "ERR_CONTENT_LENGTH_MISMATCH",
+    "ERR_EMPTY_RESPONSE",
+    "ERR_INCOMPLETE_CHUNKED",
+)
+"""What Chromium says of a server that went away, before, within and after its answer."""
+
 FLAGS = [
     "--disable-gpu",
     "--disable-quic",
@@ -134,7 +143,7 @@ class Visitor:
         self.errors = [said for said in self.errors if not any(word in said for word in words)]
 
     def forgive_lost_connection(self) -> None:
-        self.forgive("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED")
+        self.forgive(*LOST_CONNECTION)
 
     def forgive_status(self, status: int) -> None:
         self.forgive(f"status of {status}")
