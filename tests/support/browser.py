@@ -23,7 +23,7 @@ from support.tree import REPOSITORY, program_env
 WEB = REPOSITORY / "web"
 PATIENCE_S = 30.0
 PATIENCE_MS = PATIENCE_S * 1000
-# A browser that asks nobody but the pages it is given.
+
 LOST_CONNECTION = (
     "ERR_CONNECTION_REFUSED",
     "ERR_CONNECTION_RESET",
@@ -33,6 +33,7 @@ LOST_CONNECTION = (
 )
 """What Chromium says of a server that went away, before, within and after its answer."""
 
+# A browser that asks nobody but the pages it is given.
 FLAGS = [
     "--disable-gpu",
     "--disable-quic",
