@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -122,6 +123,7 @@ def append_note(session_dir: Path, note: Note) -> None:
     except OSError as error:
         raise Refusal(500, storage_fault(error, session_dir).message) from error
     try:
+        fcntl.flock(fd, fcntl.LOCK_EX)  # else another one's half-written note would be taken for a torn line
         size = os.fstat(fd).st_size
         if size > MOST_NOTES:
             raise Refusal(413, f"found {size} bytes of notes in {session_dir.name}, expected at most {MOST_NOTES}")
